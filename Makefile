@@ -1,0 +1,57 @@
+# `make app` is all a visitor needs; `make check` is what a change has to pass.
+PYTHON ?= python3
+TORCH_BACKEND ?=
+STARTER ?= 1
+PORT ?= 8501
+BIN := .venv/bin
+UV := $(BIN)/uv
+TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
+
+.PHONY: setup app test test-long check format requirements browser readme
+
+setup: .venv/.ready
+
+# The stamp holds the time of the last complete installation, so that a second `make app` needs no network.
+.venv/.ready: requirements.txt requirements.in pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Say which: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet "$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.txt)"
+	$(UV) pip install --quiet --python $(BIN)/python $(TORCH) -r requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready requirements-dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python $(TORCH) -r requirements-dev.txt
+	@touch $@
+
+app: setup
+ifneq ($(STARTER),0)
+	@$(BIN)/upscale-bench weights fetch --starter || true
+endif
+	$(BIN)/upscale-bench app --port $(PORT)
+
+browser: .venv/.ready-dev
+	@BIN=$(BIN) sh tests/install_browser.sh
+
+test: .venv/.ready-dev browser
+	$(BIN)/pytest -m "not long"
+
+test-long: .venv/.ready-dev browser
+	$(BIN)/pytest
+
+check: .venv/.ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(MAKE) test
+
+format: .venv/.ready-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: .venv/.ready-dev
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+
+readme: .venv/.ready
+	$(BIN)/python -m upscalers.catalogue README.md

@@ -1,0 +1,71 @@
+"""What machine and which versions a result comes from."""
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from runtimes.base import usable_cores
+
+LIBRARIES = ("torch", "spandrel", "opencv-contrib-python-headless", "pillow", "numpy", "streamlit")
+
+
+@functools.cache
+def processor_name() -> str:
+    """The processor as its maker calls it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                if name and name != "unknown":
+                    return name
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def gpu_name() -> str | None:
+    """The first NVIDIA GPU, asked from its driver without importing PyTorch; None without one."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    names = asked.stdout.strip().splitlines()
+    return names[0].strip() if asked.returncode == 0 and names else None
+
+
+def machine_label() -> str:
+    """A few words for the page's corner: `NVIDIA H200`, or `CPU, 8 threads`."""
+    threads = usable_cores()
+    return gpu_name() or f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+
+
+@functools.cache
+def machine_facts() -> dict[str, str | int | float | None]:
+    """Processor, memory, system and versions, as stored with every comparison."""
+    facts: dict[str, str | int | float | None] = {
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "logical_cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpu": gpu_name(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "upscale-bench": _version("upscale-bench"),
+    }
+    return facts | {library: _version(library) for library in LIBRARIES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,108 @@
+"""How long a model will take: measured here before, or estimated from its cost and a short probe of the machine."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from core.files import write_atomically
+from core.settings import settings
+from upscalers.spec import UpscalerSpec
+
+log = logging.getLogger(__name__)
+
+REFERENCE_GFLOPS = 100.0
+"""The matrix rate for which `UpscalerSpec.seconds_per_mp` is stated."""
+SMOOTHING = 0.5
+"""Weight of the newest measurement against those before it."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An expected time."""
+
+    seconds: float
+    measured: bool
+    """True: from earlier runs on this machine. False: from the model's cost and the machine's matrix rate."""
+
+
+def estimate(spec: UpscalerSpec, scale: float, runtime: str, precision: str, input_pixels: int) -> Estimate | None:
+    """Expected seconds of one call on a picture of so many input pixels; None when nothing is known about the upscaler."""
+    known = _read()
+    per_mp = known.get("seconds_per_mp", {}).get(_key(spec.id, scale, runtime, precision))
+    if per_mp is not None:
+        return Estimate(per_mp * input_pixels / 1e6, measured=True)
+    stated = spec.seconds_per_mp.get(int(scale))
+    if stated is None:
+        return None
+    rate = known.get("matrix_gflops") or REFERENCE_GFLOPS
+    speedup = 1.0 if spec.group == "Classical" else rate / REFERENCE_GFLOPS
+    return Estimate(stated / speedup * input_pixels / 1e6, measured=False)
+
+
+def record(upscaler_id: str, scale: float, runtime: str, precision: str, input_pixels: int, seconds: float) -> None:
+    """Remember a measured call. Small pictures say little about large ones and are left out."""
+    if input_pixels < 64 * 64:
+        return
+    key, per_mp = _key(upscaler_id, scale, runtime, precision), seconds / input_pixels * 1e6
+
+    def change(known: dict[str, Any]) -> None:
+        rates = known.setdefault("seconds_per_mp", {})
+        rates[key] = per_mp if key not in rates else SMOOTHING * per_mp + (1 - SMOOTHING) * rates[key]
+
+    _change(change)
+
+
+def machine_is_probed() -> bool:
+    """Whether `probe_machine` has been called on this machine."""
+    return "matrix_gflops" in _read()
+
+
+def probe_machine() -> float:
+    """Measure and remember the machine's matrix rate in GFLOP/s (f32, a product of two 1024x1024 matrices, best of five)."""
+    size = 1024
+    left = np.random.default_rng(0).random((size, size), np.float32)
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        np.matmul(left, left)
+        seconds.append(time.perf_counter() - started)
+    rate = 2 * size**3 / min(seconds) / 1e9
+    _change(lambda known: known.update(matrix_gflops=rate))
+    return rate
+
+
+def _key(upscaler_id: str, scale: float, runtime: str, precision: str) -> str:
+    return f"{upscaler_id}@x{scale:g}/{runtime}/{precision}"
+
+
+def _path() -> Path:
+    return settings().home / "speeds.json"
+
+
+def _read() -> dict[str, Any]:
+    """What is remembered; a damaged file counts as none, because everything in it can be measured again."""
+    try:
+        known = json.loads(_path().read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _change(change: Callable[[dict[str, Any]], None]) -> None:
+    path = _path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            known = _read()
+            change(known)
+            write_atomically(path, json.dumps(known).encode(), durable=False)
+    except OSError as error:
+        # Only estimates get worse without it; no comparison may fail for it.
+        log.warning("Measured speeds can't be remembered in %s: %s", path, error)

@@ -1,0 +1,215 @@
+"""Stored comparisons: a directory each, with `job.json` and the pictures, named by the hash of their content.
+
+The directory is the only state: whoever can read it, in whatever process, now or after a restart, sees the same comparison.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from pydantic import ValidationError
+
+from benchmark.plan import Plan
+from benchmark.schema import Comparison
+from core.errors import AppError, UsageError
+from core.files import write_atomically
+from core.settings import MIB, settings
+
+DAY_S = 86_400
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.png")
+GONE = "This comparison is no longer here. Start a new one."
+SERVER_STOPPED = "The server was stopped. Run again."
+SOURCE = "source"
+"""The uploaded bytes, until they have been read."""
+SOURCE_NAME = "source.name"
+ORPHAN_AGE_S = 86_400
+"""A directory without a readable comparison is removed when it is older."""
+
+
+def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None = None) -> Path:
+    """Write a new comparison and return its directory. The id is hard to guess: it is the key to the pictures."""
+    root = root or settings().comparisons
+    job_id = secrets.token_urlsafe(12)
+    directory = root / job_id
+    directory.mkdir(parents=True)
+    (directory / SOURCE).write_bytes(source)
+    (directory / SOURCE_NAME).write_text(name, encoding="utf-8", errors="replace")
+    job = Comparison(
+        id=job_id,
+        user=user,
+        created_at=now(),
+        mode=plan.mode,
+        scale=plan.scale,
+        downscale=plan.downscale,
+        seed=plan.seed,
+        repeats=plan.repeats,
+        # Until the host takes it over, whoever made it answers for it.
+        host_pid=os.getpid(),
+        host_mark=process_mark(os.getpid()),
+        rows=plan.rows(),
+    )
+    save(directory, job)
+    return directory
+
+
+def save(directory: Path, job: Comparison, *, durable: bool = True) -> None:
+    """Replace `job.json`, whole or not at all; `durable` also waits until it is on the disk."""
+    job.revision += 1
+    if not job.active and job.finished_at is None:
+        job.finished_at = now()
+    write_atomically(directory / "job.json", job.model_dump_json(by_alias=True).encode(), durable=durable)
+
+
+def now() -> str:
+    """The time as documents hold it: UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def seconds_since(moment: str) -> float:
+    """Seconds from a time of `now` until now."""
+    return (datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(moment)).total_seconds()
+
+
+def store_picture(directory: Path, png: bytes) -> str:
+    """Keep a picture under the hash of its bytes; returns the file name."""
+    name = f"{hashlib.sha256(png).hexdigest()[:32]}.png"
+    if not (directory / name).exists():
+        write_atomically(directory / name, png)
+    return name
+
+
+def picture_path(job_id: str, name: str) -> Path | None:
+    """The file behind the address of a picture; None for anything that is not one of ours."""
+    if not JOB_ID.fullmatch(job_id) or not PICTURE_NAME.fullmatch(name):
+        return None
+    path = settings().comparisons / job_id / name
+    return path if path.is_file() else None
+
+
+def load(directory: Path) -> Comparison:
+    """Read a comparison.
+
+    Raises
+    ------
+    core.errors.UsageError
+        It is not there or can't be read.
+    """
+    try:
+        return Comparison.model_validate_json((directory / "job.json").read_bytes())
+    except OSError:
+        raise UsageError(GONE) from None
+    except ValidationError as error:
+        raise AppError("This comparison was written by another version or is damaged. Start a new one.") from error
+
+
+def find(job_id: str) -> Path | None:
+    """The directory of a stored comparison, or None."""
+    if not JOB_ID.fullmatch(job_id):
+        return None
+    directory = settings().comparisons / job_id
+    return directory if (directory / "job.json").is_file() else None
+
+
+def process_mark(pid: int) -> str | None:
+    """Something that no later process with the same number shares; None when there is no such process.
+
+    Linux counts ticks since the machine's start, which no change of the clock moves.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        try:
+            return f"{psutil.Process(pid).create_time():.0f}"
+        except psutil.NoSuchProcess:
+            return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def host_is_alive(job: Comparison) -> bool:
+    """Whether the process that answers for it still runs."""
+    return job.host_pid is not None and job.host_mark is not None and process_mark(job.host_pid) == job.host_mark
+
+
+def close_interrupted(root: Path | None = None) -> None:
+    """Finish the comparisons whose host has died: what was done stays, the rest is marked as stopped."""
+    for job in all_jobs(root):
+        if job.active and not host_is_alive(job):
+            close_job((root or settings().comparisons) / job.id, job)
+
+
+def close_job(directory: Path, job: Comparison) -> None:
+    """Finish a comparison that nobody works on any more."""
+    stop_rows(job, SERVER_STOPPED)
+    save(directory, job)
+    forget_source(directory)
+
+
+def forget_source(directory: Path) -> None:
+    """Remove the upload, which may hold more than pixels (where a photo was taken), once it has been read or never will be."""
+    for name in (SOURCE, SOURCE_NAME):
+        (directory / name).unlink(missing_ok=True)
+
+
+def stop_rows(job: Comparison, reason: str) -> None:
+    """Mark the comparison as cancelled; rows without a picture become `cancelled` with this reason."""
+    job.state, job.reason = "cancelled", reason
+    for row in job.rows:
+        if row.status is None:
+            row.status, row.reason = "cancelled", reason
+            row.scores = row.fingerprint = row.output_path = None
+        elif row.stage == "timing":
+            row.timing_note = "Stopped before its time was measured."
+        row.stage = "done"
+
+
+def delete(job_id: str) -> None:
+    """Remove a finished comparison and its pictures."""
+    directory = find(job_id)
+    if directory is not None:
+        shutil.rmtree(directory)
+
+
+def expire() -> None:
+    """Delete unpinned comparisons that are too old, the oldest when all together are too large, and what no comparison owns."""
+    limits = settings()
+    total = 0
+    for job in sorted(all_jobs(None), key=lambda each: each.created_at, reverse=True):
+        directory = limits.comparisons / job.id
+        total += _size_bytes(directory)
+        too_old = seconds_since(job.created_at) > limits.keep_days * DAY_S
+        if not job.active and not job.pinned and (too_old or total > limits.max_store_mib * MIB):
+            shutil.rmtree(directory, ignore_errors=True)
+    for directory in _directories(limits.comparisons):
+        with contextlib.suppress(FileNotFoundError):
+            if not (directory / "job.json").exists() and time.time() - directory.stat().st_mtime > ORPHAN_AGE_S:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _size_bytes(directory: Path) -> int:
+    total = 0
+    for file in directory.glob("*"):
+        # Files may be renamed or deleted while they are counted.
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def _directories(root: Path) -> list[Path]:
+    return [each for each in root.iterdir() if JOB_ID.fullmatch(each.name) and each.is_dir()] if root.is_dir() else []
+
+
+def all_jobs(root: Path | None) -> Iterator[Comparison]:
+    """Every comparison that can be read, in no order. One that is being deleted or comes from another version is left out."""
+    for directory in _directories(root or settings().comparisons):
+        with contextlib.suppress(AppError):
+            yield load(directory)

@@ -1,0 +1,206 @@
+"""The engine for one machine: what the page and the command line talk to. It starts the worker host and hands it comparisons."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from benchmark import jobs
+from benchmark.plan import Plan
+from benchmark.schema import Comparison
+from core.errors import AppError, BusyError, UsageError
+from core.settings import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class LocalEngine:
+    """Runs comparisons on this machine. Safe to use from several threads.
+
+    Parameters
+    ----------
+    root:
+        Where the comparisons are kept; by default the user's store.
+    warm_up:
+        Prepare for the first comparison as soon as the engine starts: for servers.
+    log_file:
+        Where the host and the models write their messages; by default this process's standard error.
+    """
+
+    def __init__(self, root: Path | None = None, *, warm_up: bool = False, log_file: Path | None = None) -> None:
+        self._root = root
+        self._log_file = log_file
+        self._arguments = ["--warm-up"] if warm_up else []
+        self._host: subprocess.Popen[str] | None = None
+        self._submitted: set[str] = set()
+        self._lock = threading.Lock()
+        self._submitting = threading.Lock()
+
+    @property
+    def root(self) -> Path:
+        """Where the comparisons are kept."""
+        return self._root or settings().comparisons
+
+    def start(self) -> None:
+        """Start the worker host unless it runs. Comparisons that an earlier host left unfinished are closed."""
+        with self._lock:
+            # A killed process of several threads is a zombie for a moment before it can be waited for.
+            if self._host is not None and self._host.poll() is None and jobs.process_mark(self._host.pid) is not None:
+                return
+            jobs.close_interrupted(self._root)
+            with _opened(self._log_file) as log_stream:
+                self._host = subprocess.Popen(
+                    [sys.executable, "-m", "benchmark.worker_host", *self._arguments],
+                    stdin=subprocess.PIPE,
+                    # Models may print; nobody reads it, and a full pipe would stop them.
+                    stdout=subprocess.DEVNULL,
+                    stderr=log_stream,
+                    text=True,
+                    cwd=ROOT,
+                    env=_environment(),
+                    # Ctrl-C in the terminal is for the program in front; it then closes the host in order.
+                    start_new_session=True,
+                )
+
+    def submit(self, plan: Plan, source: bytes, *, name: str, user: str) -> str:
+        """Queue a comparison and return its id.
+
+        Parameters
+        ----------
+        source:
+            The bytes of a picture file, checked before by `core.image.decode`.
+        name:
+            Its name, for display.
+        user:
+            Who asks; users are served in turn.
+
+        Raises
+        ------
+        core.errors.BusyError
+            Too many comparisons wait already.
+        """
+        self.start()
+        with self._submitting:
+            self._check_limits(user)
+            directory = jobs.create(plan, source, name=name, user=user, root=self.root)
+            with self._lock:
+                self._submitted.add(directory.name)
+        if not self._tell({"do": "submit", "directory": str(directory.absolute())}):
+            raise BusyError("The engine stopped just now: try again.")
+        return directory.name
+
+    def _check_limits(self, user: str) -> None:
+        active = self._active()
+        limits = settings()
+        own = sum(job.user == user for job in active)
+        if own >= limits.max_jobs_per_user:
+            raise BusyError(f"{own} of your comparisons are waiting or running, the most that one person may have: wait, or cancel one.")
+        if len(active) >= limits.max_jobs:
+            raise BusyError(f"{len(active)} comparisons are waiting: try again in a few minutes.")
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a comparison; its process is gone within two seconds."""
+        self._tell({"do": "cancel", "id": job_id})
+
+    def delete(self, job_id: str) -> None:
+        """Stop a comparison if it runs, and remove it with its pictures."""
+        with contextlib.suppress(AppError):
+            if self.load(job_id).active:
+                self.cancel(job_id)
+        jobs.delete(job_id)
+
+    def load(self, job_id: str) -> Comparison:
+        """A comparison as it stands now. Raises `core.errors.UsageError` when there is none."""
+        if not jobs.JOB_ID.fullmatch(job_id):
+            raise UsageError(jobs.GONE)
+        directory = self.root / job_id
+        job = jobs.load(directory)
+        if job.active and self._is_abandoned(job):
+            # Read again: the host may have finished it in the last moment of its life.
+            job = jobs.load(directory)
+            if job.active:
+                jobs.close_job(directory, job)
+        return job
+
+    def _is_abandoned(self, job: Comparison) -> bool:
+        with self._lock:
+            host, own = self._host, job.id in self._submitted
+        return not jobs.host_is_alive(job) or (own and host is not None and host.poll() is not None)
+
+    def ahead(self, job: Comparison) -> int:
+        """How many comparisons are served before or beside this one."""
+        return sum(other.created_at <= job.created_at for other in self._active() if other.id != job.id)
+
+    def close(self) -> None:
+        """End the host and all models."""
+        with self._lock:
+            host, self._host = self._host, None
+        if host is None:
+            return
+        if host.stdin:
+            with contextlib.suppress(OSError):
+                host.stdin.close()
+        try:
+            host.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            host.kill()
+            host.wait()
+
+    def _active(self) -> list[Comparison]:
+        """The comparisons of this engine that are not finished."""
+        with self._lock:
+            waiting = set(self._submitted)
+        active = []
+        for job_id in waiting:
+            with contextlib.suppress(AppError):
+                job = self.load(job_id)
+                if job.active:
+                    active.append(job)
+        with self._lock:
+            self._submitted -= waiting - {job.id for job in active}
+        return active
+
+    def _tell(self, command: dict[str, str]) -> bool:
+        """Send a command; False when the host is gone, whose comparisons are then closed by `load`."""
+        with self._lock:
+            if self._host is None or self._host.stdin is None:
+                return False
+            try:
+                self._host.stdin.write(json.dumps(command) + "\n")
+                self._host.stdin.flush()
+            except OSError:
+                return False
+        return True
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[IO[str] | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a", encoding="utf-8")
+    except OSError:
+        yield None
+        return
+    with stream:
+        yield stream
+
+
+def _environment() -> dict[str, str]:
+    """The host finds this code wherever the caller stands, and glibc returns freed memory to the system."""
+    limits = settings()
+    return {
+        "MALLOC_ARENA_MAX": "2",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
+        # The host stands in another directory: what the caller gave relative to his own would mean something else there.
+        "UPSCALE_BENCH_HOME": str(limits.home.absolute()),
+        "UPSCALE_BENCH_WEIGHTS": os.pathsep.join(str(path.absolute()) for path in limits.weight_directories),
+    }

@@ -1,0 +1,84 @@
+"""What is to be compared, checked before anything starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import upscalers
+from benchmark.degradation import DOWNSCALERS
+from benchmark.schema import Mode, Row
+from core.errors import UsageError
+from runtimes import RUNTIMES
+from runtimes.base import Precision, usable_cores
+from upscalers.spec import SCORED_SCALES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One picture, one scale, several upscalers."""
+
+    scale: float
+    upscaler_ids: Sequence[str]
+    mode: Mode = "restore"
+    """`restore`: shrink, enlarge, score against the original. `as-is`: enlarge the picture itself; there is nothing to score against."""
+    downscale: str = "bicubic"
+    runtime: str = "auto"
+    precision: Precision = "f32"
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Per upscaler id."""
+    seed: int | None = None
+    repeats: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` when something in the plan can't be done by anything."""
+        if not self.upscaler_ids:
+            raise UsageError("Expected at least one upscaler, got none: pick one.")
+        if self.mode == "restore" and self.scale not in SCORED_SCALES:
+            raise UsageError(f"A comparison takes a scale of {', '.join(map(str, SCORED_SCALES))}; got {self.scale:g}.")
+        if not 1 <= self.scale <= 16:
+            raise UsageError(f"A scale lies between 1 and 16; got {self.scale:g}.")
+        if self.repeats is not None and not 0 <= self.repeats <= 1000:
+            raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
+        DOWNSCALERS.get(self.downscale)
+        if self.runtime != "auto":
+            RUNTIMES.get(self.runtime)
+        for upscaler_id in self.options:
+            if upscaler_id not in self.upscaler_ids:
+                raise UsageError(f"An option is set for {upscaler_id!r}, which is not among the chosen upscalers.")
+
+    def rows(self) -> list[Row]:
+        """A waiting row per upscaler; those that can't run here are finished at once, with the reason."""
+        return [self._row(upscaler_id) for upscaler_id in dict.fromkeys(self.upscaler_ids)]
+
+    def _row(self, upscaler_id: str) -> Row:
+        spec = upscalers.get(upscaler_id)
+        options = spec.options(self.options.get(upscaler_id, {}))
+        status = spec.status(self.scale)
+        reason = status.reason
+        runtime = self.runtime
+        if runtime != "auto" and runtime not in spec.runtimes:
+            # One runtime for all is a wish: the interpolators have only their own, a network without it is left out.
+            reason = reason or f"{spec.name} does not run on {runtime}; it runs on {', '.join(spec.runtimes)}."
+            if spec.group == "Classical":
+                reason, runtime = status.reason, "auto"
+        runtime_id = spec.runtime(runtime) if runtime in ("auto", *spec.runtimes) else runtime
+        precision = "f32" if spec.group == "Classical" else self.precision
+        if precision not in RUNTIMES.get(runtime_id).precisions:
+            reason = (
+                reason
+                or f"{RUNTIMES.get(runtime_id).name} computes in {', '.join(RUNTIMES.get(runtime_id).precisions)}, not in {precision}."
+            )
+        row = Row(
+            upscaler=spec.id,
+            scale=self.scale,
+            runtime=runtime_id,
+            precision=precision,
+            threads=1 if spec.runtimes == ("pillow",) else usable_cores(),
+            options=options,
+            seed=self.seed if spec.stochastic else None,
+            lr_source="input" if self.mode == "as-is" else self.downscale,
+        )
+        if spec.trained_for and self.mode == "restore" and spec.trained_for != self.downscale:
+            row.trained_for_another = spec.trained_for
+        if reason:
+            row.status, row.reason, row.stage = "unavailable", reason, "done"
+        return row

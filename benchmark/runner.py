@@ -1,0 +1,329 @@
+"""The course of one comparison, as a sequence of short steps between which the host may serve somebody else.
+
+First pass: each model once, the cheapest first, its picture scored and shown at once. Second pass: warm calls, one model
+after the other in turns, so that a slow minute of the machine hits all of them alike.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import metrics
+import upscalers
+from benchmark import estimates, jobs
+from benchmark.degradation import CROP_RULE, DOWNSCALERS, crop_to_multiple, downscale
+from benchmark.environment import machine_facts
+from benchmark.schema import ImageFacts, ProtocolScores, Row
+from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
+from benchmark.worker import ModelKey
+from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
+from benchmark.worker_process import STOPPED, CallFailedError, Model
+from core.errors import AppError
+from core.image import ALPHA8, RGB8, check_output_size, decode, encode_png, on_white, resize_alpha, safe_stem
+from metrics.protocol import Fingerprint
+from runtimes.base import Precision
+
+log = logging.getLogger(__name__)
+
+PROGRESS_EVERY_S = 0.2
+
+
+@dataclass(eq=False)
+class _Timed:
+    """What is kept of a row between the passes."""
+
+    row: Row
+    model: Model
+    first_meter: ContentionMeter
+    calls_s: list[float] = field(default_factory=list)
+    warm_meter: ContentionMeter = field(default_factory=ContentionMeter)
+
+
+class ComparisonRun:
+    """One comparison being worked on."""
+
+    def __init__(self, directory: Path, pool: WorkerPool) -> None:
+        self.directory = directory
+        self.job = jobs.load(directory)
+        self._pool = pool
+        self._model: Model | None = None
+        self._cancelled = False
+        self._closed = False
+        self._saving = threading.Lock()
+        self._saved_at = 0.0
+        self._original: RGB8
+        self._original_alpha: ALPHA8 | None
+        self._small: RGB8
+        self._small_alpha: ALPHA8 | None
+        self._stored_channels = 3
+
+    def cancel(self, reason: str = STOPPED) -> None:
+        """Stop, from any thread. The stored comparison is closed at once; work in progress ends when it notices."""
+        self._cancelled = True
+        model = self._model
+        if model is not None:
+            model.process.end()
+        self._close(lambda: jobs.stop_rows(self.job, reason))
+
+    def steps(self) -> Iterator[None]:
+        """Do the work; between two `next` calls nothing runs. Ends with a finished comparison, whatever happens."""
+        try:
+            yield from self._steps()
+        except AppError as error:
+            self._fail(str(error))
+        except Exception as error:
+            log.exception("Comparison %s failed", self.job.id)
+            self._fail(f"Internal error ({type(error).__name__}); the log has the details.")
+
+    def _steps(self) -> Iterator[None]:
+        if self._cancelled:
+            return
+        self.job.state = "running"
+        self._prepare()
+        yield
+        waiting = [row for row in self.job.rows if row.status is None]
+        timed: list[_Timed] = []
+        for row in sorted(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0)):
+            if self._cancelled:
+                return
+            entry = self._first_call(row)
+            if entry is not None:
+                timed.append(entry)
+            yield
+        self._pool.wait_until_idle(self._is_cancelled)
+        yield from self._second_pass(timed)
+        if not self._cancelled:
+            self._close(self._done)
+
+    def _second_pass(self, timed: list[_Timed]) -> Iterator[None]:
+        """Warm calls in turns until every model has had its share."""
+        unfinished = list(timed)
+        while unfinished:
+            for entry in list(unfinished):
+                if self._cancelled:
+                    return
+                if wants_another_call(entry.calls_s, entry.row.first_s or 0.0, self.job.repeats) and self._warm_call(entry):
+                    yield
+                    continue
+                unfinished.remove(entry)
+                self._finish(entry)
+
+    def _prepare(self) -> None:
+        """Read the picture, make the small one, and store both."""
+        job = self.job
+        source = self.directory / jobs.SOURCE
+        name = (self.directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
+        picture = decode(source.read_bytes(), name=name)
+        notes = list(picture.notes)
+        if job.mode == "restore":
+            scale = int(job.scale)
+            original = crop_to_multiple(picture.rgb, scale)
+            if original.shape != picture.rgb.shape:
+                notes.append(f"Cropped to {original.shape[1]}×{original.shape[0]}, a multiple of {scale}.")
+            alpha = None if picture.alpha is None else crop_to_multiple(picture.alpha, scale)
+            small = downscale(original, scale, job.downscale)
+            small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
+            if alpha is not None:
+                notes.append("Transparency is enlarged separately by bicubic; scores are taken on white.")
+        else:
+            check_output_size(picture.width, picture.height, job.scale)
+            original, alpha = picture.rgb, picture.alpha
+            small, small_alpha = original, alpha
+            if alpha is not None:
+                notes.append("Transparency is enlarged separately by bicubic.")
+        self._original, self._original_alpha, self._small, self._small_alpha = original, alpha, small, small_alpha
+        self._stored_channels = picture.stored_channels
+        job.image = ImageFacts(
+            name=safe_stem(name),
+            sha256=picture.sha256,
+            width=original.shape[1],
+            height=original.shape[0],
+            stored_channels=picture.stored_channels,
+            has_alpha=alpha is not None,
+            notes=notes,
+        )
+        job.original_path = jobs.store_picture(self.directory, encode_png(original, alpha))
+        if job.mode == "restore":
+            job.downscaled_path = jobs.store_picture(self.directory, encode_png(small, small_alpha))
+            job.downscaled_height, job.downscaled_width = small.shape[:2]
+        job.machine = machine_facts()
+        pixels = small.shape[0] * small.shape[1]
+        for row in job.rows:
+            expected = estimates.estimate(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, pixels)
+            row.expected_s = expected.seconds if expected else None
+        jobs.forget_source(self.directory)
+        self._save()
+
+    def _first_call(self, row: Row) -> _Timed | None:
+        """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
+        model = None
+        try:
+            # Only the interpolators are so light that they need not wait for imports in the background.
+            if row.runtime != LIGHT_RUNTIME:
+                self._pool.wait_until_idle(self._is_cancelled)
+            with machine_lock(self._is_cancelled):
+                model = self._pool.get(_key(row))
+                return self._timed_first_call(row, model)
+        except CancelledError:
+            return None
+        except CallFailedError as failure:
+            row.status, row.reason, row.stage = failure.status, failure.reason, "done"
+            if model is not None:
+                self._pool.forget(model)
+            return None
+        finally:
+            self._model = None
+            self._save()
+
+    def _timed_first_call(self, row: Row, model: Model) -> _Timed:
+        row.stage, row.started_at = "loading", jobs.now()
+        self._save(durable=False)
+        started = time.monotonic()
+        self._hold(model)
+        row.was_warm = model.loaded is not None
+        loaded = model.load()
+        row.load_s, row.import_s, row.device, row.runtime_version = loaded.load_s, loaded.import_s, loaded.device, loaded.runtime_version
+        row.weights_sha256, row.verified_weights = loaded.weights_sha256, loaded.verified_weights
+        row.stage = "running"
+        self._save(durable=False)
+        entry = _Timed(row, model, ContentionMeter())
+        with entry.first_meter.measure(model.process.pid):
+            called = model.call(self.job.id, self._small, row.seed, lambda done, total: self._progress(row, done, total))
+        row.first_s, row.waited_s = called.seconds, time.monotonic() - started
+        row.tile, row.peak_rss_mib, row.peak_vram_mib = called.tile, called.peak_rss_mib, called.peak_vram_mib
+        try:
+            self._take_picture(row, called.picture)
+        except (OSError, MemoryError) as error:
+            log.exception("The result of %s could not be kept", row.upscaler)
+            row.scores = None
+            raise CallFailedError("failed", f"Its picture could not be kept ({type(error).__name__}): free disk or memory.") from error
+        row.status, row.stage = "ok", "timing"
+        return entry
+
+    def _hold(self, model: Model) -> None:
+        """Make the model the one that `cancel` ends; a cancel that came a moment before ends it here."""
+        self._model = model
+        if self._cancelled:
+            model.process.end()
+
+    def _take_picture(self, row: Row, result: RGB8) -> None:
+        """Score and store a result."""
+        height, width = row.height, row.width = result.shape[:2]
+        alpha = None if self._small_alpha is None else resize_alpha(self._small_alpha, width, height)
+        if self.job.mode == "restore":
+            self._score(row, on_white(result, alpha), on_white(self._original, self._original_alpha))
+        row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
+
+    def _score(self, row: Row, image: RGB8, reference: RGB8) -> None:
+        scale, channels = int(row.scale), self._stored_channels
+        scores = metrics.score(image, reference, scale=scale, stored_channels=channels)
+        row.scores = {}
+        for protocol, values in scores.items():
+            fingerprint = Fingerprint(
+                protocol=protocol,
+                downscale=self.job.downscale,
+                downscale_library=DOWNSCALERS.get(self.job.downscale).library_version(),
+                scale=scale,
+                crop=CROP_RULE,
+                tile=row.tile,
+                weights_sha256=row.weights_sha256,
+                options=tuple(sorted(row.options.items())),
+                seed=row.seed,
+                runtime=row.runtime,
+                runtime_version=row.runtime_version,
+                precision=row.precision,
+                stored_channels=channels,
+                lr_source=row.lr_source,
+                region=None,
+            ).id
+            row.scores[protocol] = ProtocolScores(**values, fingerprint=fingerprint)
+        row.fingerprint = row.scores["rgb"].fingerprint
+
+    def _warm_call(self, entry: _Timed) -> bool:
+        """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""
+        try:
+            with machine_lock(self._is_cancelled):
+                if not entry.model.process.alive:
+                    # Unloaded to make room, or ended with another comparison that shared its process.
+                    entry.model = self._pool.get(entry.model.key)
+                self._hold(entry.model)
+                entry.model.load()
+                with entry.warm_meter.measure(entry.model.process.pid):
+                    seconds = entry.model.repeat(self.job.id, self._small, entry.row.seed)
+            entry.calls_s.append(seconds)
+        except CancelledError:
+            return False
+        except CallFailedError as failure:
+            if not self._cancelled:
+                entry.row.timing_note = f"Repeating it failed: {failure.reason}"
+                self._pool.forget(entry.model)
+            return False
+        finally:
+            self._model = None
+        return True
+
+    def _finish(self, entry: _Timed) -> None:
+        """Sum up a row's times."""
+        row, calls_s = entry.row, entry.calls_s
+        row.repeats = len(calls_s)
+        row.contended = (entry.warm_meter if calls_s else entry.first_meter).contended
+        if calls_s:
+            row.warm_p50_s, row.warm_p95_s = median(calls_s), percentile(calls_s, 0.95)
+        elif row.timing_note is None:
+            asked = self.job.repeats is not None
+            row.timing_note = "Not repeated, as asked." if asked else f"Run once: one call takes over {RUN_ONCE_ABOVE_S:g} s."
+        typical_s = row.warm_p50_s or row.first_s
+        if typical_s and row.width and row.height:
+            row.output_mp_per_s = row.width * row.height / 1e6 / typical_s
+            # The first call of a quick model is mostly set-up and says nothing about its speed.
+            if not row.contended and (calls_s or typical_s > RUN_ONCE_ABOVE_S):
+                height, width = self._small.shape[:2]
+                estimates.record(row.upscaler, row.scale, row.runtime, row.precision, height * width, typical_s)
+        row.stage = "done"
+        self._save()
+
+    def _progress(self, row: Row, done: int, total: int) -> None:
+        row.tiles_done, row.tiles_total = done, total
+        if time.monotonic() - self._saved_at > PROGRESS_EVERY_S:
+            self._save(durable=False)
+
+    def _is_cancelled(self) -> bool:
+        return self._cancelled
+
+    def _done(self) -> None:
+        self.job.state = "done"
+
+    def _fail(self, reason: str) -> None:
+        def mark() -> None:
+            jobs.stop_rows(self.job, reason)
+            self.job.state = "failed"
+
+        self._close(mark)
+
+    def _close(self, mark: Callable[[], None]) -> None:
+        """Write the last state, once; nothing is written after it."""
+        with self._saving:
+            if self._closed:
+                return
+            self._closed = True
+            mark()
+            try:
+                jobs.save(self.directory, self.job)
+                jobs.forget_source(self.directory)
+            except OSError:
+                # A full disk, or somebody deleted the directory: there is nowhere to write it down.
+                log.exception("Comparison %s could not be closed", self.job.id)
+
+    def _save(self, *, durable: bool = True) -> None:
+        with self._saving:
+            if not self._closed:
+                self._saved_at = time.monotonic()
+                jobs.save(self.directory, self.job, durable=durable)
+
+
+def _key(row: Row) -> ModelKey:
+    return ModelKey(row.upscaler, row.scale, row.runtime, cast("Precision", row.precision), row.threads, tuple(sorted(row.options.items())))

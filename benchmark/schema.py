@@ -1,0 +1,164 @@
+"""The documents that the engine writes and that page, command line and exports read. Fields may be added, never renamed."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from upscalers.spec import OptionValue
+
+RowStatus = Literal["ok", "failed", "crashed", "oom", "timeout", "cancelled", "unavailable", "skipped"]
+Stage = Literal["waiting", "loading", "running", "timing", "done"]
+JobState = Literal["queued", "running", "done", "cancelled", "failed"]
+Mode = Literal["restore", "as-is"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProtocolScores(_Document):
+    """Scores of one picture under one protocol."""
+
+    mse: float | None
+    """Mean squared error in levels²; None when the border cut leaves nothing."""
+    psnr_db: float | None
+    """Peak signal-to-noise ratio in dB; None when undefined or when the pictures are identical."""
+    ssim: float | None
+    """Structural similarity; None when a side is under 11 pixels after the border cut."""
+    identical: bool = False
+    """Whether both pictures have the same pixels: PSNR is then infinite."""
+    reason: str | None = None
+    """Why a score is None."""
+    fingerprint: str
+    """Id of everything that the score depends on; scores with different ids never share a ranking."""
+
+
+class Row(_Document):
+    """What one upscaler did with one picture. Times in seconds, memory in MiB."""
+
+    upscaler: str
+    scale: float
+    runtime: str
+    precision: str
+    device: str | None = None
+    threads: int
+    workers: int = 1
+    """Calls that ran side by side on the machine; times of rows with more than one never rank with exclusive ones."""
+    tile: int | None = None
+    """Side of the tiles in input pixels; None when the picture was run whole."""
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    seed: int | None = None
+    status: RowStatus | None = None
+    """None until the row is finished or its picture is there."""
+    reason: str | None = None
+    """One line: what went wrong and what helps."""
+    contended: bool | None = None
+    """Whether other programs used more than a fifth of the machine during the timed calls; None when that was not measured."""
+    runtime_version: str | None = None
+    """Library and version that ran it."""
+    weights_sha256: str | None = None
+    verified_weights: bool | None = None
+    lr_source: str
+    """Where the small picture comes from: the id of a downscale method, or `input` when a picture is upscaled as it is."""
+    width: int | None = None
+    height: int | None = None
+    load_s: float | None = None
+    """From the request to a model in memory; libraries were imported before."""
+    import_s: float | None = None
+    """Import of the runtime's libraries in the model's process, where it was not done ahead."""
+    first_s: float | None = None
+    """First call on this picture, picture in to picture out."""
+    was_warm: bool | None = None
+    """Whether the model was in memory from an earlier comparison; `load_s` is then that of its loading."""
+    waited_s: float | None = None
+    """From starting the model's process to its picture: what a person waits for."""
+    warm_p50_s: float | None = None
+    warm_p95_s: float | None = None
+    repeats: int = 0
+    """Warm calls after the first."""
+    timing_note: str | None = None
+    """Why there is no warm time, or what to know about it."""
+    output_mp_per_s: float | None = None
+    """Output megapixels per second, of the median warm call or, for a model run once, of the first."""
+    peak_rss_mib: float | None = None
+    """Largest resident memory of the model's process during the first call."""
+    peak_vram_mib: float | None = None
+    output_path: str | None = None
+    """File name of the result beside the document."""
+    fingerprint: str | None = None
+    """Fingerprint under `rgb`; each protocol's scores carry their own."""
+    scores: dict[str, ProtocolScores] | None = None
+    """Under `rgb`, `y` and `y-float`; None without an original."""
+    trained_for_another: str | None = None
+    """The downscale method that the weights were trained for, where it is not the one used."""
+    stage: Stage = "waiting"
+    tiles_done: int = 0
+    tiles_total: int = 0
+    expected_s: float | None = None
+    """What one call was expected to take."""
+    started_at: str | None = None
+    """When its turn came: UTC, ISO 8601."""
+
+    def remaining_s(self, elapsed_s: float) -> float | None:
+        """What is left of the expected time until its picture is there, `elapsed_s` after its start; None when nothing is known."""
+        if self.stage in ("timing", "done"):
+            return 0.0
+        return None if self.expected_s is None else max(0.0, self.expected_s - elapsed_s)
+
+
+class ImageFacts(_Document):
+    """The picture that is compared."""
+
+    name: str
+    sha256: str
+    """Of the file as it was given."""
+    width: int
+    height: int
+    """After cropping to a multiple of the scale."""
+    stored_channels: int
+    has_alpha: bool
+    notes: list[str]
+    """Each conversion that was made on the way in, a sentence each."""
+
+
+class Comparison(_Document):
+    """One comparison: `job.json` in its directory."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    id: str
+    user: str
+    created_at: str
+    """UTC, ISO 8601."""
+    finished_at: str | None = None
+    """UTC, ISO 8601."""
+    state: JobState = "queued"
+    reason: str | None = None
+    """Why the comparison as a whole failed or stopped."""
+    mode: Mode
+    scale: float
+    downscale: str
+    seed: int | None = None
+    repeats: int | None = None
+    """Exactly so many warm calls each; None: as many as half a second holds, at most 20."""
+    image: ImageFacts | None = None
+    """None until the picture has been read."""
+    original_path: str | None = None
+    downscaled_path: str | None = None
+    downscaled_width: int | None = None
+    downscaled_height: int | None = None
+    machine: dict[str, str | int | float | None] = Field(default_factory=dict)
+    host_pid: int | None = None
+    host_mark: str | None = None
+    """Start of that process, which tells it from a later one with its number."""
+    revision: int = 0
+    """Grows with every write."""
+    pinned: bool = False
+    """Kept for ever."""
+    rows: list[Row]
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("queued", "running")

@@ -1,0 +1,151 @@
+"""The supervisor: a process of its own, started as `python -m benchmark.worker_host`, that owns all models.
+
+It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`, `{"do": "cancel", "id": ...}`.
+With `--warm-up` it prepares for the first comparison at once. When standard input closes, the program that started it is gone,
+and so is it. What it does is seen in the comparisons' directories.
+
+The web server must not start models itself: a child process that Python spawns from it would run the page script again.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark import estimates, jobs
+from benchmark.runner import ComparisonRun
+from benchmark.timing import LOCK_POLL_S, machine_lock
+from benchmark.worker_pool import WorkerPool
+
+log = logging.getLogger(__name__)
+
+IDLE_UNLOAD_S = 600.0
+"""Models that nobody used for so long give their memory back."""
+REST_EVERY_S = 2.0
+"""How often other programs get a chance at the machine's lock."""
+FINISHED = object()
+
+
+class Scheduler:
+    """Serves the users in turn, one step each; one user's comparisons in the order in which they came."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self._queues: OrderedDict[str, deque[tuple[ComparisonRun, Iterator[None]]]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closing = False
+
+    def submit(self, directory: Path) -> None:
+        """Queue a comparison, unless it was stopped on its way here."""
+        run = ComparisonRun(directory, self._pool)
+        if run.job.state != "queued":
+            return
+        run.job.host_pid, run.job.host_mark = os.getpid(), jobs.process_mark(os.getpid())
+        jobs.save(directory, run.job)
+        with self._changed:
+            self._queues.setdefault(run.job.user, deque()).append((run, run.steps()))
+            self._changed.notify()
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a comparison, waiting or running."""
+        for run in self._runs():
+            if run.job.id == job_id:
+                run.cancel()
+
+    def close(self) -> None:
+        """Stop everything."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        for run in self._runs():
+            run.cancel(jobs.SERVER_STOPPED)
+
+    def serve(self) -> None:
+        """Work until `close`."""
+        rested_at = time.monotonic()
+        while not self._closing:
+            entry = self._next()
+            if entry is None:
+                self._pool.close_idle(IDLE_UNLOAD_S)
+                continue
+            user, steps = entry
+            if self._is_over(steps):
+                with self._changed:
+                    self._queues[user].popleft()
+                    if not self._queues[user]:
+                        del self._queues[user]
+            if time.monotonic() - rested_at > REST_EVERY_S:
+                # The lock of the machine knows no queue: other programs that wait for it get a moment to take it.
+                time.sleep(1.2 * LOCK_POLL_S)
+                rested_at = time.monotonic()
+
+    def _is_over(self, steps: Iterator[None]) -> bool:
+        try:
+            return next(steps, FINISHED) is FINISHED
+        except Exception:
+            log.exception("A comparison broke down")
+            return True
+
+    def _runs(self) -> list[ComparisonRun]:
+        with self._changed:
+            return [run for queue in self._queues.values() for run, _ in queue]
+
+    def _next(self) -> tuple[str, Iterator[None]] | None:
+        """The next user's oldest comparison; None after a while without any."""
+        with self._changed:
+            if not self._queues:
+                self._changed.wait(5.0)
+            if not self._queues or self._closing:
+                return None
+            user = next(iter(self._queues))
+            self._queues.move_to_end(user)
+            return user, self._queues[user][0][1]
+
+
+def _warm_up(pool: WorkerPool) -> None:
+    """Slow imports, and the probe of the machine, before somebody waits for them."""
+    pool.preload()
+    if not estimates.machine_is_probed():
+        with machine_lock():
+            estimates.probe_machine()
+
+
+def _obey(scheduler: Scheduler, line: str) -> None:
+    try:
+        match json.loads(line):
+            case {"do": "submit", "directory": str(directory)}:
+                scheduler.submit(Path(directory))
+            case {"do": "cancel", "id": str(job_id)}:
+                scheduler.cancel(job_id)
+            case command:
+                log.error("Unknown command: %s", command)
+    except Exception:
+        # One bad command must not take the others' comparisons down.
+        log.exception("Command failed: %s", line.strip())
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    pool = WorkerPool()
+    scheduler = Scheduler(pool)
+    if "--warm-up" in sys.argv:
+        threading.Thread(target=_warm_up, args=(pool,), daemon=True, name="warm-up").start()
+    serving = threading.Thread(target=scheduler.serve, name="scheduler", daemon=True)
+    serving.start()
+    try:
+        for line in sys.stdin:
+            _obey(scheduler, line)
+    finally:
+        scheduler.close()
+        serving.join(timeout=5)
+        pool.close()
+
+
+if __name__ == "__main__":
+    main()

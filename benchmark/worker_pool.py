@@ -1,0 +1,103 @@
+"""The models in memory: kept warm within a budget, unloaded when nobody uses them."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from benchmark.worker import ModelKey
+from benchmark.worker_process import POLL_S, Model, WorkerProcess, process_context
+from core.settings import settings
+from runtimes import RUNTIMES
+
+LIGHT_RUNTIME = "pillow"
+"""Its upscalers share a process, which is started ahead: they load nothing, and are shown at once."""
+
+
+class WorkerPool:
+    """The models in memory."""
+
+    def __init__(self) -> None:
+        self._models: dict[ModelKey, Model] = {}
+        self._lock = threading.Lock()
+        self._light_process: WorkerProcess | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def preload(self) -> None:
+        """Start what the first comparison will need: the interpolators' process, then the slow imports of the networks' ones."""
+        self._idle.clear()
+        try:
+            with self._lock:
+                self._light()
+            if sys.platform == "linux":
+                # The first child starts when the imports are done.
+                process = process_context(next(runtime.id for runtime in RUNTIMES if runtime.preload)).Process(target=_nothing, daemon=True)
+                process.start()
+                process.join()
+        finally:
+            self._idle.set()
+
+    def wait_until_idle(self, cancelled: Callable[[], bool]) -> None:
+        """Wait until nothing is imported in the background any more, so that it disturbs no measurement."""
+        while not self._idle.wait(POLL_S) and not cancelled():
+            pass
+
+    def get(self, key: ModelKey) -> Model:
+        """This model; in a new process unless it is warm."""
+        with self._lock:
+            model = self._models.get(key)
+            if model is None or not model.process.alive:
+                if key.runtime == LIGHT_RUNTIME:
+                    process = self._light()
+                else:
+                    self._make_room()
+                    process = WorkerProcess(key.runtime)
+                model = self._models[key] = Model(process, key)
+            return model
+
+    def forget(self, model: Model) -> None:
+        """End the process of a model that failed; its memory goes back at once."""
+        model.process.end()
+        with self._lock:
+            self._drop_dead()
+
+    def _light(self) -> WorkerProcess:
+        if self._light_process is None or not self._light_process.alive:
+            self._light_process = WorkerProcess(LIGHT_RUNTIME)
+        return self._light_process
+
+    def _make_room(self) -> None:
+        """Unload the least recently used models until the budget holds."""
+        self._drop_dead()
+        budget_mib = settings().warm_memory_mib
+        processes = sorted({model.process for model in self._models.values()}, key=lambda process: process.used_at)
+        used_mib = sum(process.memory_mib() for process in processes)
+        for process in processes:
+            if used_mib <= budget_mib:
+                break
+            used_mib -= process.memory_mib()
+            process.end()
+        self._drop_dead()
+
+    def _drop_dead(self) -> None:
+        self._models = {key: model for key, model in self._models.items() if model.process.alive}
+
+    def close_idle(self, older_than_s: float) -> None:
+        """End processes that were not used for so long."""
+        now = time.monotonic()
+        with self._lock:
+            for model in self._models.values():
+                if now - model.process.used_at > older_than_s:
+                    model.process.end()
+            self._drop_dead()
+
+    def close(self) -> None:
+        """End all processes."""
+        self.close_idle(-1)
+        if self._light_process is not None:
+            self._light_process.end()
+
+
+def _nothing() -> None:
+    """The work of the process that only waits for the imports."""

@@ -1,0 +1,118 @@
+"""The compare page: set up, race, look, read the numbers."""
+
+from html import escape
+
+import streamlit as st
+
+from benchmark.environment import machine_label
+from benchmark.schema import Comparison
+from core.errors import AppError
+from ui.format import seconds
+from ui.results import MEANING, PROTOCOLS, downloads, frame, is_fresh, shown_pictures, start_view, status_line, table
+from ui.setup import Setup, setup_row
+from ui.state import adopt, current_job, engine, user_id, welcome_job
+from ui.viewer import viewer
+
+POLL_S = 0.5
+
+st.html(f'<header class="ub-header"><h1>Upscale Bench</h1><span>{machine_label()}</span></header>')
+
+
+def start(setup: Setup) -> None:
+    """Hand the set-up to the engine; the comparison's id goes into the address."""
+    try:
+        st.query_params["job"] = engine().submit(setup.plan(), setup.picture.source, name=setup.picture.name, user=user_id())
+        st.session_state["started"] = setup.signature
+    except AppError as error:
+        st.session_state["start_error"] = str(error)
+
+
+def ask_to_start() -> None:
+    """Start in the run that follows: a callback would know the set-up of the run before, without the last clicks."""
+    st.session_state["start_asked"] = True
+
+
+def button(setup: Setup, job: Comparison | None) -> None:
+    """Compare, or Cancel while one's comparison runs."""
+    problem, expected_s = setup.problem(), setup.expected_s()
+    about = f", about {seconds(expected_s)}" if expected_s is not None and expected_s >= 1 else ""
+    if job and job.active:
+        st.button("Cancel", on_click=engine().cancel, args=(job.id,), icon=":material/stop_circle:", width="stretch")
+    else:
+        st.button(f"Compare{about}", type="primary", disabled=problem is not None, on_click=ask_to_start, width="stretch")
+    if problem:
+        st.caption(problem)
+    elif st.session_state.get("started", setup.signature) != setup.signature:
+        st.caption("Settings changed")
+    if error := st.session_state.pop("start_error", None):
+        st.error(error)
+
+
+def results(job_id: str, about: str, *, drawn_active: bool) -> None:
+    """Everything below the set-up; drawn again every half second while the comparison runs."""
+    if st.session_state.get("start_asked"):
+        # From a failed tile, which lies in this part; a new comparison needs the whole page.
+        st.rerun()
+    try:
+        job = engine().load(job_id)
+    except AppError as error:
+        st.info(str(error))
+        return
+    status = status_line(job, engine().ahead(job) if job.state == "queued" else 0)
+    notes = job.image.notes if job.image else []
+    st.html(f'<p class="ub-status" role="status">{escape(" ".join([about, status, *notes]))}</p>')
+    pictures = shown_pictures(job)
+    if any(picture.url for picture in pictures):
+        ids = [picture.id for picture in pictures]
+        newest = next((picture.id for picture in reversed(pictures) if picture.url), ids[0])
+        viewer(
+            pictures,
+            frame=frame(job),
+            left="bicubic" if "bicubic" in ids else ids[0],
+            right=newest,
+            key="viewer",
+            follow_newest=job.active or is_fresh(job),
+            on_action=lambda _: ask_to_start(),
+            **start_view(job),
+        )
+    st.caption(MEANING if job.mode == "restore" else "Without an original there is nothing to score against: judge by eye.")
+    protocol = "rgb"
+    if job.mode == "restore":
+        protocol = st.segmented_control(
+            "Scores",
+            list(PROTOCOLS),
+            format_func=lambda key: PROTOCOLS[key],
+            key="protocol",
+            default="rgb",
+            required=True,
+            label_visibility="collapsed",
+        )
+    st.html(table(job, str(protocol)))
+    if job.active:
+        return
+    if drawn_active:
+        # The end of the polling: the whole page is drawn once more, without Cancel.
+        st.rerun()
+    downloads(job, deletable=not about)
+
+
+try:
+    job = current_job()
+except AppError as error:
+    st.session_state["lost"] = str(error)
+    st.query_params.pop("job", None)
+    job = None
+if job:
+    adopt(job)
+    st.session_state.pop("lost", None)
+elif "lost" in st.session_state:
+    st.info(st.session_state["lost"])
+setup, place = setup_row()
+if st.session_state.pop("start_asked", False) and setup.problem() is None:
+    start(setup)
+    job = current_job()
+with place:
+    button(setup, job)
+shown = job or welcome_job()
+about = "" if job else "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
+st.fragment(results, run_every=POLL_S if shown.active else None)(shown.id, about, drawn_active=shown.active)

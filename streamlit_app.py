@@ -1,0 +1,40 @@
+"""The web app: `streamlit run streamlit_app.py` or `upscale-bench app` serve it.
+
+Streamlit runs `ui/navigation.py` for each visit; this file adds what lives as long as the server: the engine and the
+address under which pictures are delivered.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+
+from benchmark import jobs
+from ui.image_route import picture_route
+from ui.state import engine
+
+EXPIRE_EVERY_S = 3600.0
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Start the worker host with the server and end it with it; old comparisons are cleared away meanwhile."""
+    # Before any page has run: processes are started by the host, never by this one.
+    await asyncio.to_thread(engine().start)
+    clearing = asyncio.create_task(_clear_away())
+    try:
+        yield {}
+    finally:
+        clearing.cancel()
+        await asyncio.to_thread(engine().close)
+
+
+async def _clear_away() -> None:
+    while True:
+        await asyncio.to_thread(jobs.expire)
+        await asyncio.sleep(EXPIRE_EVERY_S)
+
+
+app = st.App("ui/navigation.py", lifespan=lifespan, routes=[picture_route()])

@@ -1,0 +1,88 @@
+"""Weight files that tests make themselves: networks of the published kinds with random numbers, shallow where the real ones are deep."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+
+def write_rrdbnet(path: Path, *, scale: int, blocks: int = 1, unshuffle: bool = False, key: str = "params_ema") -> None:
+    """An ESRGAN network. Real-ESRGAN's x2 one folds pixels into channels first and then enlarges by four."""
+    import torch
+
+    arch = importlib.import_module("spandrel.architectures.ESRGAN.__arch.RRDB")
+    torch.manual_seed(0)
+    network = arch.RRDBNet(in_nc=12 if unshuffle else 3, num_blocks=blocks, scale=4 if unshuffle else scale)
+    torch.save({key: {name: tensor * 0.5 for name, tensor in network.state_dict().items()}}, path)
+
+
+def write_compact(path: Path, *, scale: int, convolutions: int, features: int = 64, seed: int = 0) -> None:
+    """A Real-ESRGAN compact network."""
+    import torch
+
+    arch = importlib.import_module("spandrel.architectures.Compact.__arch.SRVGG")
+    torch.manual_seed(seed)
+    network = arch.SRVGGNetCompact(num_in_ch=3, num_out_ch=3, num_feat=features, num_conv=convolutions, upscale=scale, act_type="prelu")
+    torch.save({"params": network.state_dict()}, path)
+
+
+def write_dat(path: Path, *, scale: int) -> None:
+    """A DAT network of DAT light's widths with one group of two blocks."""
+    import torch
+
+    arch = importlib.import_module("spandrel.architectures.DAT.__arch.DAT")
+    torch.manual_seed(0)
+    network = arch.DAT(
+        img_size=64, in_chans=3, embed_dim=60, split_size=[8, 32], depth=[2], num_heads=[6], expansion_factor=2,
+        upscale=scale, img_range=1.0, resi_connection="3conv", upsampler="pixelshuffledirect",
+    )  # fmt: skip
+    torch.save({"params": network.state_dict()}, path)
+
+
+def write_edsr_graph(path: Path, *, scale: int, seed: int = 0) -> np.ndarray:
+    """A frozen TensorFlow graph with EDSR's ends: NHWC input, one 3x3 convolution to scale² pixels, NCHW output.
+
+    Returns the kernel, `(3, 3, 3, 3·scale²)`, for an oracle.
+    """
+    # Their classes are made at import: a type checker sees none of them.
+    graph_type = importlib.import_module("tensorboard.compat.proto.graph_pb2").GraphDef
+    shape_type = importlib.import_module("tensorboard.compat.proto.tensor_shape_pb2").TensorShapeProto
+    kinds = importlib.import_module("tensorboard.compat.proto.types_pb2")
+
+    kernel = np.random.default_rng(seed).normal(0, 0.1, (3, 3, 3, 3 * scale**2)).astype(np.float32)
+    kernel[1, 1] += np.tile(np.eye(3, dtype=np.float32), scale**2)
+    graph = graph_type()
+
+    def node(name: str, operation: str, *inputs: str):
+        made = graph.node.add()
+        made.name, made.op = name, operation
+        made.input.extend(inputs)
+        return made
+
+    def constant(name: str, values: np.ndarray, kind: int) -> None:
+        made = node(name, "Const")
+        made.attr["dtype"].type = kind
+        tensor = made.attr["value"].tensor
+        tensor.dtype = kind
+        tensor.tensor_shape.CopyFrom(shape_type(dim=[shape_type.Dim(size=side) for side in values.shape]))
+        tensor.tensor_content = values.tobytes()
+
+    source = node("IteratorGetNext", "Placeholder")
+    source.attr["dtype"].type = kinds.DT_FLOAT
+    source.attr["shape"].shape.CopyFrom(shape_type(dim=[shape_type.Dim(size=side) for side in (1, -1, -1, 3)]))
+    constant("kernel", kernel, kinds.DT_FLOAT)
+    convolution = node("convolution", "Conv2D", "IteratorGetNext", "kernel")
+    convolution.attr["T"].type = kinds.DT_FLOAT
+    convolution.attr["strides"].list.i.extend([1, 1, 1, 1])
+    convolution.attr["padding"].s = b"SAME"
+    convolution.attr["data_format"].s = b"NHWC"
+    shuffle = node("NHWC_output", "DepthToSpace", "convolution")
+    shuffle.attr["T"].type = kinds.DT_FLOAT
+    shuffle.attr["block_size"].i = scale
+    shuffle.attr["data_format"].s = b"NHWC"
+    constant("order", np.array([0, 3, 1, 2], np.int32), kinds.DT_INT32)
+    output = node("NCHW_output", "Transpose", "NHWC_output", "order")
+    output.attr["T"].type = kinds.DT_FLOAT
+    output.attr["Tperm"].type = kinds.DT_INT32
+    path.write_bytes(graph.SerializeToString())
+    return kernel

@@ -1,0 +1,65 @@
+"""Tiles give the pixels of the whole picture."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import upscalers
+from runtimes.base import Placement
+from runtimes.tiling import Tiling, plan_tiles, run_tiled
+from tests.fakes import repeat_pixels
+from tests.pictures import noise
+
+SIDES = st.integers(1, 90)
+
+
+@given(SIDES, SIDES, st.integers(9, 40), st.integers(0, 4))
+@settings(max_examples=200, deadline=None)
+def test_cores_cover_each_pixel_once_and_tiles_are_small_enough(height: int, width: int, tile_px: int, overlap_px: int) -> None:
+    tiles = plan_tiles(height, width, Tiling(tile_px, overlap_px))
+    covered = np.zeros((height, width), int)
+    for tile in tiles:
+        covered[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] += 1
+        if len(tiles) > 1:
+            assert tile.y1 - tile.y0 <= tile_px
+            assert tile.x1 - tile.x0 <= tile_px
+        assert tile.core_y0 - tile.y0 == min(overlap_px, tile.core_y0) or len(tiles) == 1
+    assert (covered == 1).all()
+
+
+@given(SIDES, SIDES, st.integers(2, 4))
+@settings(max_examples=50, deadline=None)
+def test_a_pixelwise_model_gives_the_same_with_tiles(height: int, width: int, scale: int) -> None:
+    picture = noise(width, height)
+    tiles = plan_tiles(height, width, Tiling(16, 3))
+    assert np.array_equal(run_tiled(picture, scale, tiles, lambda tile: repeat_pixels(tile, scale)), repeat_pixels(picture, scale))
+
+
+def test_a_tile_without_a_core_is_refused() -> None:
+    with pytest.raises(ValueError, match="no core"):
+        Tiling(32, 16)
+
+
+@pytest.mark.parametrize(
+    "upscaler_id", ["opencv-espcn", "opencv-fsrcnn", "opencv-fsrcnn-small", "opencv-lapsrn", "realesr-animevideov3", "realesr-general-x4v3"]
+)
+def test_the_overlap_covers_the_receptive_field(upscaler_id: str, weights_at_hand: list[Path]) -> None:
+    spec = upscalers.get(upscaler_id)
+    scale = 4
+    overlap_px = spec.tiling[scale].overlap_px
+    side = 2 * overlap_px + 30
+    picture = noise(side + 25, side + 10)
+    whole, tiled = (dataclasses.replace(spec, tiling=tiling) for tiling in ({}, {scale: Tiling(side, overlap_px)}))
+    results = []
+    for variant in (whole, tiled):
+        with variant.build(variant, scale, variant.options({})).load(variant.runtime(), Placement(device="cpu")) as upscaler:
+            assert (upscaler.tile_px(*picture.shape[:2]) is None) == (variant is whole)
+            results.append(upscaler(picture).astype(int))
+    # Sums in another order may turn a tie of rounding, nothing more.
+    difference = np.abs(results[0] - results[1])
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3

@@ -1,0 +1,211 @@
+"""Where weight files are found, what is said of them, and the record of their hashes. Nothing here needs a network."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.weights import HttpSource, LocatedWeights, WeightFile, fetch, locate, status
+from tests.local_server import Answer, LocalServer
+from tests.weight_files import BODY, NAME, published, refusal, sha256_hex, unpublished_hash
+
+
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
+    monkeypatch.delenv("UPSCALE_BENCH_WEIGHTS", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer() as running:
+        yield running
+
+
+@pytest.fixture
+def cache(own_home: Path) -> Path:
+    return own_home / "weights"
+
+
+@pytest.fixture
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two directories that the user named."""
+    both = [tmp_path / "first", tmp_path / "second"]
+    for directory in both:
+        directory.mkdir()
+    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", os.pathsep.join(map(str, both)))
+    return both
+
+
+# Unknown hashes
+
+
+def test_an_unknown_hash_is_recorded_and_checked_ever_after(server: LocalServer, cache: Path):
+    file = unpublished_hash(server.serve("/f", Answer(body=BODY)))
+    expected = LocatedWeights(cache / NAME, sha256_hex(BODY), verified=False, origin="cache")
+    assert fetch(file) == locate(file) == expected
+    (cache / NAME).write_bytes(BODY[:-1] + b"!")
+    assert locate(file) is None
+    assert status(file).state == "damaged"
+    assert fetch(file) == expected
+    (cache / NAME).unlink()
+    server.serve("/f", Answer(body=b"another release"))
+    line = refusal(file)
+    assert sha256_hex(BODY)[:12] in line
+    assert f"{NAME}.first.json" in line
+    assert locate(file) is None
+
+
+def test_a_cached_file_that_no_record_vouches_for_is_fetched_anew(server: LocalServer, cache: Path):
+    file = unpublished_hash(server.serve("/f", Answer(body=BODY)))
+    fetch(file)
+    record = cache / f"{NAME}.first.json"
+    for damage in ("", "{", "[]", '{"sha256": 7}', '{"source": "elsewhere", "sha256": "' + "0" * 64 + '"}'):
+        record.write_text(damage)
+        assert locate(file) is None
+        assert fetch(file).sha256 == sha256_hex(BODY)
+    record.unlink()
+    assert locate(file) is None
+
+
+# Where files are found
+
+
+def test_a_tampered_cached_file_is_fetched_anew(server: LocalServer, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    file = published(server.serve("/f", Answer(body=BODY)))
+    fetch(file)
+    assert status(file).state == "verified"
+    times = (cache / NAME).stat()
+    (cache / NAME).write_bytes(BODY[:-1] + b"!")
+    os.utime(cache / NAME, ns=(times.st_atime_ns, times.st_mtime_ns))  # as damage on a disk: size and time tell nothing
+    assert locate(file) is None
+    assert status(file).state == "damaged"
+    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "1")
+    assert "UPSCALE_BENCH_OFFLINE" in refusal(file)
+    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
+    assert fetch(file).path.read_bytes() == BODY
+    assert server.requests == ["/f", "/f"]
+
+
+@pytest.mark.parametrize("sha256", [sha256_hex(BODY), None], ids=["another hash", "unknown hash"])
+def test_a_users_own_file_is_used_and_called_unverified(server: LocalServer, directories: list[Path], sha256: str | None):
+    (directories[0] / NAME).write_bytes(b"the user's own")
+    file = published(server.serve("/f", Answer(body=BODY)), sha256=sha256)
+    expected = LocatedWeights(directories[0] / NAME, sha256_hex(b"the user's own"), verified=False, origin="directory")
+    assert fetch(file) == locate(file) == expected
+    assert (status(file).state, status(file).located) == ("unverified", expected)
+    assert server.requests == []
+
+
+def test_directories_come_in_their_order_and_before_the_cache(server: LocalServer, cache: Path, directories: list[Path]):
+    file = published(server.serve("/f", Answer(body=BODY)))
+    assert fetch(file).path == cache / NAME
+    (directories[1] / NAME).write_bytes(BODY)
+    assert locate(file) == LocatedWeights(directories[1] / NAME, sha256_hex(BODY), verified=True, origin="directory")
+    (directories[0] / NAME).write_bytes(b"first")
+    assert locate(file) == LocatedWeights(directories[0] / NAME, sha256_hex(b"first"), verified=False, origin="directory")
+
+
+def test_only_direct_children_that_are_files_count(directories: list[Path]):
+    (directories[0] / NAME).mkdir()
+    (directories[1] / "deeper").mkdir()
+    (directories[1] / "deeper" / NAME).write_bytes(BODY)
+    assert locate(published("http://127.0.0.1/f")) is None
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b.pb", "..\\b.pb"])
+def test_a_name_that_is_a_path_is_refused(name: str):
+    with pytest.raises(ValueError, match="plain file name"):
+        WeightFile(name=name, source=HttpSource("https://weights.invalid/f"), sha256=None, size_bytes=None)
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 63, "A" * 64, "unknown"])
+def test_a_hash_that_is_none_is_refused(sha256: str):
+    with pytest.raises(ValueError, match="64 lower-case"):
+        published("https://weights.invalid/f", sha256=sha256)
+
+
+def test_only_web_addresses_are_accepted():
+    with pytest.raises(ValueError, match="http or https"):
+        HttpSource("file:///etc/hostname")
+
+
+# The record of hashes
+
+
+def test_the_state_is_told_without_reading_the_file_again(directories: list[Path], own_home: Path, monkeypatch: pytest.MonkeyPatch):
+    file = published("http://127.0.0.1/f")
+    assert status(file).state == "missing"
+    assert status(file).located is None
+    path = directories[0] / NAME
+    path.write_bytes(BODY)
+    assert status(file).state == "verified"
+    entry = {"size": len(BODY), "mtime_ns": path.stat().st_mtime_ns, "sha256": sha256_hex(BODY)}
+    assert json.loads((own_home / "weight-hashes.json").read_text()) == {str(path): entry}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: pytest.fail("the file was read"))
+        patch.setattr("core.weight_hashes.read_json", lambda _: {str(path): entry})
+        assert status(file).state == "verified"
+    path.write_bytes(b"changed")
+    assert status(file).state == "unverified"
+    path.unlink()
+    assert status(file).state == "missing"
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[1]", "null", '{"PATH": 3}', '{"PATH": {"size": 307200, "mtime_ns": 0, "sha256": "0"}}', "\udcff"]
+)
+def test_a_damaged_record_is_rebuilt(directories: list[Path], own_home: Path, damage: str):
+    path = directories[0] / NAME
+    path.write_bytes(BODY)
+    record = own_home / "weight-hashes.json"
+    record.write_bytes(damage.replace("PATH", str(path)).encode("utf-8", "surrogateescape"))
+    assert status(published("http://127.0.0.1/f")).state == "verified"
+    assert json.loads(record.read_text())[str(path)]["sha256"] == sha256_hex(BODY)
+
+
+def test_the_record_keeps_all_files_of_several_threads_and_forgets_deleted_ones(directories: list[Path], own_home: Path):
+    files = [WeightFile(name=f"net{i}.pb", source=HttpSource("http://127.0.0.1/f"), sha256=None, size_bytes=None) for i in range(12)]
+    for file in files:
+        (directories[0] / file.name).write_bytes(file.name.encode())
+    threads = [threading.Thread(target=status, args=(file,)) for file in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    record = own_home / "weight-hashes.json"
+    remembered = {Path(path).name: entry["sha256"] for path, entry in json.loads(record.read_text()).items()}
+    assert remembered == {file.name: sha256_hex(file.name.encode()) for file in files}
+    (directories[0] / "net0.pb").unlink()
+    (directories[0] / "net1.pb").write_bytes(b"changed")
+    status(files[1])
+    assert len(json.loads(record.read_text())) == 11
+
+
+def test_a_home_that_is_missing_and_cannot_be_made_costs_no_result(
+    directories: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a-file").write_text("not a directory")
+    monkeypatch.setenv("UPSCALE_BENCH_HOME", str(tmp_path / "a-file" / "home"))
+    (directories[0] / NAME).write_bytes(BODY)
+    assert status(published("http://127.0.0.1/f")).state == "verified"
+
+
+def test_importing_opens_no_connection_and_loads_no_client():
+    code = "import sys, core.weights; print(sorted({'pooch', 'requests', 'urllib3'} & set(sys.modules)))"
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_local_server_says_what_it_was_told(server: LocalServer):
+    url = server.serve("/f", Answer(body=BODY))
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == BODY
+    assert server.requests == ["/f"]

@@ -1,0 +1,1 @@
+"""The parts of the web app that pages are made of."""

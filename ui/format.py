@@ -1,0 +1,26 @@
+"""Numbers as people read them."""
+
+
+def seconds(value: float | None) -> str:
+    """`0.4 ms`, `12 ms`, `3.2 s`, `4 min`; a dash for None."""
+    if value is None:
+        return "–"
+    if value < 0.0095:
+        return f"{value * 1000:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    if value < 99.5:
+        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Fixed digits; a dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def mebibytes(value: float | None) -> str:
+    """`212 MiB`, `1.4 GiB`; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{value:.0f} MiB" if value < 1000 else f"{value / 1024:.1f} GiB"

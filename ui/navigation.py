@@ -1,0 +1,9 @@
+"""The script that runs at each visit: page settings, the list of pages, the page."""
+
+import streamlit as st
+
+from ui.state import ROOT
+
+st.set_page_config(page_title="Upscale Bench", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide")
+st.html(ROOT / "ui" / "page.css")
+st.navigation([st.Page(ROOT / "pages" / "compare.py", title="Compare", default=True)], position="hidden").run()

@@ -1,0 +1,226 @@
+"""What a comparison looks like: pictures for the viewer, the status line, the table, downloads."""
+
+from html import escape
+from typing import TypedDict
+
+import streamlit as st
+
+import upscalers
+from benchmark import export, jobs
+from benchmark.schema import Comparison, Row
+from ui.format import mebibytes, number, seconds
+from ui.image_route import picture_url
+from ui.state import engine
+from ui.viewer import Shown, State
+
+
+class View(TypedDict):
+    """Zoom and centre as `viewer` takes them."""
+
+    zoom: float | None
+    center: tuple[float, float] | None
+
+
+FRESH_S = 3.0
+TIE_DB = 0.05
+"""Upscalers whose PSNR differs by no more than this are equally good."""
+PROTOCOLS = {"rgb": "Colour", "y": "Luma (papers)"}
+MEANING = (
+    "PSNR and SSIM measure sameness with the original. *Vivid* models are made to look sharp and natural and score lower by design: "
+    "compare scores within an aim, and judge across by eye."
+)
+STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running", "timing": "Timing", "done": ""}
+
+
+def shown_pictures(job: Comparison) -> list[Shown]:
+    """Original, downscaled and all results, for the viewer."""
+    pictures: list[Shown] = []
+    image = job.image
+    if image and job.original_path:
+        label = "Original" if job.mode == "restore" else "Your picture"
+        pictures.append(_given(job, "original", label, job.original_path, image.width, image.height, pixelated=job.mode == "as-is"))
+    if job.downscaled_path and job.downscaled_width and job.downscaled_height:
+        pictures.append(
+            _given(job, "downscaled", "Downscaled", job.downscaled_path, job.downscaled_width, job.downscaled_height, pixelated=True)
+        )
+    return [*pictures, *(_result(job, row) for row in job.rows)]
+
+
+def frame(job: Comparison) -> tuple[int, int]:
+    """Width and height of the results."""
+    if job.image is None:
+        return (512, 512)
+    enlarged = job.scale if job.mode == "as-is" else 1
+    return (round(job.image.width * enlarged), round(job.image.height * enlarged))
+
+
+def is_fresh(job: Comparison) -> bool:
+    """Whether it ended just now: the viewer still has to be led to the last picture."""
+    return job.finished_at is not None and jobs.seconds_since(job.finished_at) < FRESH_S
+
+
+def start_view(job: Comparison) -> View:
+    """Where the viewer begins: the first sample at its face, everything else as a whole."""
+    if job.image and job.image.name == "astronaut" and (job.image.width, job.image.height) == (512, 512) and job.mode == "restore":
+        return {"zoom": 2.0, "center": (225.0, 120.0)}
+    return {"zoom": None, "center": None}
+
+
+def _given(job: Comparison, picture_id: str, label: str, path: str, width: int, height: int, *, pixelated: bool) -> Shown:
+    caption = f"{width}×{height}" + (", enlarged by nearest" if pixelated else "")
+    return Shown(picture_id, label, picture_url(job.id, path), width, height, caption, "ready", "", None, pixelated)
+
+
+def _result(job: Comparison, row: Row) -> Shown:
+    spec = upscalers.get(row.upscaler)
+    width, height = frame(job)
+    url = picture_url(job.id, row.output_path) if row.output_path else None
+    state: State = "ready" if row.stage == "done" else row.stage
+    message = STAGES[row.stage]
+    if row.stage == "running" and row.tiles_total > 1:
+        message = f"Tile {min(row.tiles_done + 1, row.tiles_total)} of {row.tiles_total}"
+    if row.stage == "done" and not row.output_path:
+        state, message = "failed", row.reason or "No picture"
+    progress = row.tiles_done / row.tiles_total if row.tiles_total else None
+    parts = [spec.aim]
+    if row.scores:
+        scores = row.scores["rgb"]
+        parts.append("identical" if scores.identical else f"{number(scores.psnr_db, 2)} dB")
+    if row.output_path:
+        parts.append(seconds(row.warm_p50_s or row.first_s))
+    action = "Run again" if state == "failed" and row.status != "unavailable" else ""
+    return Shown(row.upscaler, spec.name, url, width, height, " · ".join(parts), state, message, progress, action=action)
+
+
+def status_line(job: Comparison, ahead: int) -> str:
+    """One sentence on where a comparison stands."""
+    done = sum(row.stage in ("timing", "done") for row in job.rows)
+    if job.state == "queued":
+        return f"{ahead} job{'s' if ahead != 1 else ''} ahead." if ahead else "Starting."
+    if job.state == "running":
+        if done == len(job.rows):
+            return "All pictures are here; measuring warm times."
+        left = [row.remaining_s(jobs.seconds_since(row.started_at) if row.started_at else 0.0) for row in job.rows]
+        about = f", about {seconds(max(1.0, sum(each or 0.0 for each in left)))} left" if None not in left else ""
+        return f"{done} of {len(job.rows)} done{about}."
+    if job.state in ("cancelled", "failed"):
+        return job.reason or "Stopped."
+    failed = sum(row.status != "ok" for row in job.rows)
+    where = job.machine.get("gpu") or job.machine.get("processor")
+    return f"Measured on {where}." + (f" {failed} of {len(job.rows)} failed." if failed else "")
+
+
+def table(job: Comparison, protocol: str) -> str:
+    """The table as HTML: grouped by aim, best within an aim; below 700 pixels of width each row becomes a card."""
+    scored = job.mode == "restore"
+    heads = ["Upscaler", *(["PSNR dB", "SSIM", "MSE"] if scored else []), "Per picture", "You waited", "Memory", "Runtime"]
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = ""
+    for aim in ("faithful", "vivid"):
+        rows = [row for row in job.rows if upscalers.get(row.upscaler).aim == aim]
+        if not rows:
+            continue
+        body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{aim.capitalize()}</th></tr>'
+        best = _best(rows, protocol)
+        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
+    return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _best(rows: list[Row], protocol: str) -> set[str]:
+    """The upscalers within `TIE_DB` of the highest PSNR; nobody is best alone."""
+    psnr_db = {}
+    for row in rows:
+        if row.scores and row.status == "ok":
+            scores = row.scores[protocol]
+            value = float("inf") if scores.identical else scores.psnr_db
+            if value is not None:
+                psnr_db[row.upscaler] = value
+    if len(psnr_db) < 2:
+        return set()
+    top = max(psnr_db.values())
+    return {upscaler_id for upscaler_id, value in psnr_db.items() if value == top or top - value <= TIE_DB}
+
+
+def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool) -> str:
+    spec = upscalers.get(row.upscaler)
+    name = f'<th scope="row" title="{escape(spec.summary)}">{escape(spec.name)}{_badges(row, best=best)}</th>'
+    if not row.output_path:
+        text = row.reason if row.stage == "done" else STAGES[row.stage]
+        return f'<tr>{name}<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td></tr>'
+    cells: list[tuple[str, str]] = []
+    if scored and row.scores:
+        scores = row.scores[protocol]
+        cells = [
+            ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or ""),
+            (number(scores.ssim, 4), scores.reason or ""),
+            (number(scores.mse, 2), scores.reason or ""),
+        ]
+    cells += [
+        _per_picture(row),
+        _waited(row),
+        (mebibytes(row.peak_rss_mib), "Largest memory of the model's process during its first call"),
+        _runtime(row),
+    ]
+    return f"<tr>{name}{''.join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))}</tr>"
+
+
+def _cell(head: str, text: str, title: str) -> str:
+    tip = f' title="{escape(title)}"' if title else ""
+    return f'<td data-head="{escape(head)}"{tip}>{escape(text)}</td>'
+
+
+def _badges(row: Row, *, best: bool) -> str:
+    badges = [("ub-best", "best", "Highest PSNR in its aim, ties within 0.05 dB together")] if best else []
+    if row.trained_for_another:
+        badges.append(
+            ("ub-note", "trained for another downscale", f"Its weights were trained on pictures shrunk by {row.trained_for_another}")
+        )
+    if row.verified_weights is False:
+        badges.append(("ub-note", "unverified weights", f"The file's sha256 is not the published one: {row.weights_sha256}"))
+    if row.contended:
+        badges.append(("ub-note", "contended", "Other programs used the machine while it was timed"))
+    return "".join(f' <span class="ub-badge {kind}" title="{escape(title)}">{escape(text)}</span>' for kind, text, title in badges)
+
+
+def _per_picture(row: Row) -> tuple[str, str]:
+    if row.stage == "timing":
+        return "timing…", ""
+    if row.warm_p50_s is None:
+        return f"{seconds(row.first_s)} (once)", row.timing_note or "The first call; there are no warm ones."
+    speed = f", {row.output_mp_per_s:.2f} output MP/s" if row.output_mp_per_s else ""
+    return seconds(
+        row.warm_p50_s
+    ), f"Median of {row.repeats} warm calls; p95 {seconds(row.warm_p95_s)}{speed}. First call {seconds(row.first_s)}."
+
+
+def _waited(row: Row) -> tuple[str, str]:
+    warm = " It was in memory already." if row.was_warm else ""
+    return seconds(
+        row.waited_s
+    ), f"Start of its process, import {seconds(row.import_s)}, load {seconds(row.load_s)}, first call {seconds(row.first_s)}.{warm}"
+
+
+def _runtime(row: Row) -> tuple[str, str]:
+    tiles = f", tiles of {row.tile}" if row.tile else ""
+    return f"{row.runtime} {row.precision}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
+
+
+def downloads(job: Comparison, *, deletable: bool) -> None:
+    """ZIP and, for what is one's own, delete."""
+    directory = jobs.find(job.id)
+    if directory is None or job.image is None:
+        return
+    with st.container(horizontal=True):
+        # The archive is made when it is asked for, not on each look at the page.
+        st.download_button(
+            "Pictures, CSV and JSON (ZIP)",
+            data=lambda: export.archive(directory, jobs.load(directory)),
+            file_name=f"upscale-bench_{job.image.name}_x{job.scale:g}.zip",
+            mime="application/zip",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        if deletable and st.button("Delete this comparison", icon=":material/delete:", type="tertiary"):
+            engine().delete(job.id)
+            st.query_params.pop("job", None)
+            st.rerun()

@@ -1,0 +1,263 @@
+"""The set-up row: which picture, which way, which scale, which upscalers."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import cast
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+import upscalers
+from benchmark import estimates
+from benchmark.degradation import DOWNSCALERS
+from benchmark.plan import Plan
+from benchmark.schema import Mode
+from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
+from core import weights as weight_files
+from core.errors import AppError
+from core.image import check_output_size
+from ui.format import seconds
+from ui.state import OWN, SAMPLES, Chosen, choose, picked, put_picks, sample
+from upscalers.spec import SCORED_SCALES, OptionValue, UpscalerSpec
+
+MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
+PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
+"""What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
+OVERHEAD_S = 0.7
+"""What comes to each call: starting a process, loading, scoring, coding the picture."""
+SLOW_S = 60.0
+"""Models that are expected to take longer are not chosen unasked."""
+UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
+UPLOAD_HELP = "PNG, JPEG, WebP, TIFF or BMP; up to 25 megapixels and 50 MB. It stays on this machine."
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the visitor has set."""
+
+    picture: Chosen
+    scale: int
+    mode: Mode
+    downscale: str
+    upscaler_ids: tuple[str, ...]
+    options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
+
+    def plan(self) -> Plan:
+        """The same as the engine takes it. Raises `core.errors.UsageError`."""
+        return Plan(scale=self.scale, upscaler_ids=self.upscaler_ids, mode=self.mode, downscale=self.downscale, options=self.options)
+
+    @property
+    def input_pixels(self) -> int:
+        """Pixels that the upscalers will read."""
+        pixels = self.picture.width * self.picture.height
+        return pixels if self.mode == "as-is" else pixels // self.scale**2
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for two set-ups that give the same comparison."""
+        return (hash(self.picture.source), self.scale, self.mode, self.downscale, self.upscaler_ids, repr(self.options))
+
+    def problem(self) -> str | None:
+        """Why it can't be started, in one line."""
+        if not self.upscaler_ids:
+            return "Pick at least one upscaler."
+        if self.mode == "restore" and min(self.picture.width, self.picture.height) < self.scale:
+            return f"{self.picture.width}×{self.picture.height} is too small to shrink by {self.scale}."
+        try:
+            check_output_size(self.picture.width, self.picture.height, self.scale if self.mode == "as-is" else 1)
+        except AppError as error:
+            return str(error)
+        return None
+
+    def expected_s(self) -> float | None:
+        """What the whole comparison will take, repeats included; None when nothing is known about one of the upscalers."""
+        total = 0.0
+        for upscaler_id in self.upscaler_ids:
+            call_s = expected_call_s(upscalers.get(upscaler_id), self.scale, self.input_pixels)
+            if call_s is None:
+                return None
+            total += OVERHEAD_S + call_s + (0.0 if call_s > RUN_ONCE_ABOVE_S else max(call_s, min(REPEAT_FOR_S, 20 * call_s)))
+        return total
+
+
+def expected_call_s(spec: UpscalerSpec, scale: float, input_pixels: int) -> float | None:
+    """Expected seconds of one call on the runtime that would be used."""
+    expected = estimates.estimate(spec, scale, spec.runtime(), "f32", input_pixels)
+    return expected.seconds if expected else None
+
+
+def setup_row() -> tuple[Setup, DeltaGenerator]:
+    """Draw the row; returns what is set, and the place for the button at its end."""
+    with st.container(key="setup"):
+        picture_column, way_column, upscaler_column, button_column = st.columns([12, 8, 8, 6], gap="medium")
+    with picture_column:
+        picture = _picture()
+    with way_column:
+        mode, scale = _way()
+    with upscaler_column:
+        pixels = picture.width * picture.height // (1 if mode == "as-is" else scale**2)
+        ids = _upscalers(scale, pixels)
+    with button_column:
+        st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
+        place = st.container(key="compare")
+        downscale, options = _more(mode, ids)
+    return Setup(picture, scale, mode, downscale, ids, options), place
+
+
+def _picture() -> Chosen:
+    """Upload or sample. A file that can't be used leaves what was there, with one line below."""
+    thumbnail, controls = st.columns([1, 4], gap="small", vertical_alignment="bottom")
+    with controls:
+        uploaded = st.file_uploader("Picture", type=UPLOAD_TYPES, key="upload", help=UPLOAD_HELP)
+    if uploaded is not None and st.session_state.get("upload_id") != uploaded.file_id:
+        st.session_state["upload_id"] = uploaded.file_id
+        st.session_state.pop("upload_error", None)
+        try:
+            st.session_state["own_picture"] = choose(uploaded.getvalue(), uploaded.name)
+            st.session_state["sample"] = OWN
+        except AppError as error:
+            st.session_state["upload_error"] = str(error)
+    own: Chosen | None = st.session_state.get("own_picture")
+    labels = [*([OWN] if own else []), *SAMPLES]
+    if st.session_state.get("sample") not in labels:
+        st.session_state["sample"] = labels[0]
+    with controls:
+        label = st.pills("Samples", labels, key="sample", required=True, label_visibility="collapsed")
+    picture = own if own and label == OWN else sample(label)
+    data = base64.b64encode(picture.thumbnail).decode()
+    thumbnail.html(f'<img class="ub-thumbnail" alt="The chosen picture" src="data:image/png;base64,{data}">')
+    if error := st.session_state.get("upload_error"):
+        st.error(error, icon=":material/error:")
+    notes = f" · {' '.join(picture.notes)}" if picture.notes else ""
+    st.caption(f"{_plain(picture.label)} · {picture.width}×{picture.height}{notes}")
+    return picture
+
+
+def _way() -> tuple[Mode, int]:
+    # A widget takes either a default or a value of the session; without a default it would be empty after the browser's "back".
+    adopted = st.session_state.pop("just_adopted", False)
+    mode = st.segmented_control(
+        "Do",
+        list(MODES),
+        format_func=lambda key: MODES[key],
+        key="mode",
+        required=True,
+        bind="query-params",
+        default=None if adopted else "restore",
+    )
+    scale = st.segmented_control(
+        "Scale",
+        SCORED_SCALES,
+        format_func=lambda value: f"x{value}",
+        key="scale",
+        required=True,
+        bind="query-params",
+        default=None if adopted else 4,
+    )
+    return cast("Mode", mode or "restore"), int(scale or 4)
+
+
+def _upscalers(scale: int, pixels: int) -> tuple[str, ...]:
+    """The picker: a button that opens the families, each with its members, their price and whether they can run."""
+    specs = [spec for spec in upscalers.registry() if spec.supports(scale)]
+    picks, unasked = picked(), _picks(scale, pixels)
+    for spec in specs:
+        picks[spec.id] = st.session_state.get(_pick_key(spec), picks.get(spec.id, unasked.get(spec.id, False)))
+    chosen = [spec for spec in specs if picks[spec.id]]
+    st.html('<p class="ub-label">Upscalers</p>')
+    with st.popover(f"{len(chosen)} of {len(specs)} upscalers", width="stretch"):
+        ready, none = st.columns(2)
+        ready.button("Ready ones", on_click=_pick_all, args=(specs, scale, True), width="stretch")
+        none.button("None", on_click=_pick_all, args=(specs, scale, False), width="stretch")
+        for group, members in groupby(specs, key=lambda spec: spec.group):
+            st.markdown(f"**{group}**")
+            for spec in members:
+                _upscaler_row(spec, scale, pixels)
+    st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
+    return tuple(spec.id for spec in chosen)
+
+
+def _upscaler_row(spec: UpscalerSpec, scale: int, pixels: int) -> None:
+    status = spec.status(scale)
+    call_s = expected_call_s(spec, scale, pixels)
+    about = f"about {seconds(call_s)}" if call_s is not None else "time unknown"
+    name, action = st.columns([3, 1], vertical_alignment="center")
+    with name.container(gap=None):
+        st.checkbox(spec.name, value=picked()[spec.id], key=_pick_key(spec), help=spec.summary)
+        st.caption(f"{about} · {spec.license} · {spec.aim}")
+    if status.kind == "download":
+        if action.button(status.text, key=f"fetch {spec.id}", width="stretch"):
+            _fetch(spec, scale)
+    else:
+        action.caption(status.text, help=status.reason)
+
+
+def _fetch(spec: UpscalerSpec, scale: int) -> None:
+    bar = st.progress(0.0, f"Downloading the weights of {spec.name}")
+    try:
+        for file in spec.required_weights(scale):
+            weight_files.fetch(file, progress=lambda done, total, name=file.name: _show_progress(bar, name, done, total))
+    except AppError as error:
+        bar.empty()
+        st.error(str(error))
+    else:
+        st.rerun()
+
+
+def _show_progress(bar: DeltaGenerator, name: str, done: int, total: int | None) -> None:
+    bar.progress(min(1.0, done / total) if total else 0.0, name)
+
+
+def _picks(scale: int, pixels: int) -> dict[str, bool]:
+    """The upscalers that are chosen unasked: ready, varied, and none that would make a person wait."""
+    picks: dict[str, bool] = {}
+    for spec in upscalers.registry().select(PICKS):
+        call_s = expected_call_s(spec, scale, pixels) if spec.supports(scale) else None
+        quick = call_s is not None and call_s <= SLOW_S
+        picks[spec.id] = quick and spec.status(scale).kind == "ready" and not (spec.id == "opencv-espcn" and picks.get("opencv-lapsrn"))
+    return picks
+
+
+def _pick_all(specs: list[UpscalerSpec], scale: int, ready: bool) -> None:
+    put_picks({spec.id: ready and spec.status(scale).kind == "ready" for spec in specs})
+
+
+def _pick_key(spec: UpscalerSpec) -> str:
+    return f"pick {spec.id} {st.session_state.get('picks_put', 0)}"
+
+
+def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]]]:
+    """What few people change: the downscale method and the upscalers' own parameters."""
+    options: dict[str, dict[str, OptionValue]] = {}
+    adopted: Mapping[str, Mapping[str, float]] = st.session_state.get("adopted_options", {})
+    with st.popover("More", width="stretch"):
+        downscale = st.selectbox(
+            "Downscale method",
+            DOWNSCALERS.ids(),
+            index=DOWNSCALERS.ids().index(st.session_state.get("adopted_downscale", "bicubic")),
+            format_func=lambda key: DOWNSCALERS.get(key).label,
+            key="downscale",
+            disabled=mode == "as-is",
+            help="How the small picture is made. Scores of different methods are never ranked together.",
+        )
+        for spec in upscalers.registry().select(ids):
+            for parameter in spec.parameters:
+                value = st.slider(
+                    f"{spec.name}: {parameter.label.lower()}",
+                    float(parameter.minimum),
+                    float(parameter.maximum),
+                    float(adopted.get(spec.id, {}).get(parameter.name, parameter.default)),
+                    key=f"option {spec.id} {parameter.name}",
+                    help=parameter.help,
+                )
+                if value != parameter.default:
+                    options[spec.id] = {**options.get(spec.id, {}), parameter.name: value}
+        st.caption("Runtime: the fastest that is ready, in f32.")
+    return downscale, options
+
+
+def _plain(text: str) -> str:
+    """A file's name without Markdown meaning."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()#+-.!|~:$<>" else character for character in text)

@@ -1,0 +1,131 @@
+"""What the app remembers: the engine for the whole server, the picture and the choices for each visitor."""
+
+import functools
+import importlib.util
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+import upscalers
+from benchmark import jobs
+from benchmark.local_engine import LocalEngine
+from benchmark.plan import Plan
+from benchmark.schema import Comparison
+from core.errors import AppError
+from core.image import Picture, decode, safe_stem
+from upscalers.spec import SCORED_SCALES
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES: Mapping[str, str] = {"Astronaut": "astronaut.png", "Cat": "chelsea.png", "Coffee": "coffee.png", "Rocket": "rocket.jpg"}
+"""Pictures that scikit-image brings along, under the names that visitors see."""
+OWN = "Yours"
+"""The pill that stands for the visitor's own picture."""
+THUMBNAIL_PX = 96
+
+
+@functools.cache
+def engine() -> LocalEngine:
+    """The engine of this server."""
+    return LocalEngine(warm_up=True)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The picture that the visitor is about to compare. Its pixels are not kept, only the file and what is known of it."""
+
+    label: str
+    name: str
+    source: bytes
+    width: int
+    height: int
+    notes: tuple[str, ...]
+    thumbnail: bytes
+
+
+def user_id() -> str:
+    """Tells visitors apart, so that they are served in turn."""
+    return st.session_state.setdefault("user", secrets.token_hex(8))
+
+
+def choose(source: bytes, name: str, label: str | None = None) -> Chosen:
+    """Check a picture. Raises `core.errors.ImageError`."""
+    picture = decode(source, name=name)
+    return Chosen(label or safe_stem(name), name, source, picture.width, picture.height, picture.notes, _thumbnail(picture))
+
+
+def _thumbnail(picture: Picture) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    small = Image.fromarray(picture.rgb)
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = BytesIO()
+    small.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@functools.cache
+def sample(label: str) -> Chosen:
+    """One of the samples."""
+    package = importlib.util.find_spec("skimage")
+    if package is None or not package.submodule_search_locations:
+        raise AppError("The sample pictures come with scikit-image, which is not installed: run `pip install -r requirements.txt`.")
+    path = Path(package.submodule_search_locations[0]) / "data" / SAMPLES[label]
+    return choose(path.read_bytes(), path.name, label)
+
+
+def current_job() -> Comparison | None:
+    """The comparison in the address, as it stands now. Raises `AppError` when it is gone."""
+    job_id = st.query_params.get("job")
+    return engine().load(job_id) if job_id else None
+
+
+def adopt(job: Comparison) -> None:
+    """Take over the picture and the choices of a comparison that was opened by its address, so that it can be run again."""
+    if st.session_state.get("adopted") == job.id or job.original_path is None or job.image is None:
+        return
+    st.session_state["adopted"] = job.id
+    if "started" in st.session_state:
+        return
+    path = jobs.picture_path(job.id, job.original_path)
+    if path is not None:
+        st.session_state["own_picture"] = choose(path.read_bytes(), f"{job.image.name}.png")
+        st.session_state["sample"] = OWN
+    scale = int(job.scale) if job.scale in SCORED_SCALES else 4
+    st.session_state.update(mode=job.mode, scale=scale, just_adopted=True)
+    st.session_state.update(adopted_downscale=job.downscale, adopted_options={row.upscaler: row.options for row in job.rows})
+    chosen = {row.upscaler for row in job.rows}
+    put_picks({spec.id: spec.id in chosen for spec in upscalers.registry()})
+
+
+def picked() -> dict[str, bool]:
+    """Which upscalers are chosen, by id; those that were never on offer are missing."""
+    return st.session_state.setdefault("picks", {})
+
+
+def put_picks(picks: Mapping[str, bool]) -> None:
+    """Choose upscalers in the visitor's place.
+
+    The browser builds what is in a popover when it is opened, and begins with the defaults of its widgets: a value put into
+    a widget's state before would be lost. So picks are defaults, and new ones are those of new widgets.
+    """
+    picked().update(picks)
+    st.session_state["picks_put"] = st.session_state.get("picks_put", 0) + 1
+
+
+def welcome_job() -> Comparison:
+    """What a visitor without a comparison sees: the interpolators on the first sample, computed once for everybody."""
+    job_id = _WELCOME.get("id")
+    if job_id and jobs.find(job_id):
+        return engine().load(job_id)
+    first = sample(next(iter(SAMPLES)))
+    plan = Plan(scale=4, upscaler_ids=("nearest", "bilinear", "bicubic", "lanczos"))
+    _WELCOME["id"] = engine().submit(plan, first.source, name=first.name, user="welcome")
+    return engine().load(_WELCOME["id"])
+
+
+_WELCOME: dict[str, str] = {}

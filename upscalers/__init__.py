@@ -1,0 +1,98 @@
+"""The registry of upscalers, and their use in one line:
+
+    from upscalers import upscale
+    upscale(picture, "bicubic", scale=2)
+
+A family is a module with a tuple `SPECS`; a new family is one file and one name in `FAMILIES`. Modules named in
+`UPSCALE_BENCH_PLUGINS` are families that live outside this repository.
+"""
+
+import functools
+import importlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from core.errors import UsageError
+from core.registry import Registry
+from core.settings import settings
+from runtimes.base import Placement
+from upscalers import interpolation, opencv_dnn, spandrel_models
+from upscalers.base import Upscaler
+from upscalers.spec import SCORED_SCALES, Status, UpscalerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FAMILIES = (interpolation, opencv_dnn, spandrel_models)
+
+__all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "get", "registry", "upscale"]
+
+
+@functools.cache
+def _registry(plugins: str) -> Registry[UpscalerSpec]:
+    entries: Registry[UpscalerSpec] = Registry("upscaler", key=lambda spec: spec.id)
+    for family in FAMILIES:
+        entries.add(*family.SPECS)
+    for name in filter(None, (part.strip() for part in plugins.split(","))):
+        try:
+            specs = importlib.import_module(name).SPECS
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"UPSCALE_BENCH_PLUGINS names {name!r}, which can't be imported or has no SPECS: {error}.") from error
+        entries.add(*specs)
+    return entries
+
+
+def registry() -> Registry[UpscalerSpec]:
+    """All upscalers, in the order in which they are listed."""
+    return _registry(settings().plugins)
+
+
+def get(upscaler_id: str) -> UpscalerSpec:
+    """The facts about one upscaler. Raises `core.errors.UnknownIdError`, which suggests the nearest id."""
+    return registry().get(upscaler_id)
+
+
+def create(upscaler_id: str, scale: float, options: "Mapping[str, object] | None" = None) -> Upscaler:
+    """An upscaler that is not loaded yet. Raises `core.errors.UsageError` for a scale or an option that it has not."""
+    spec = get(upscaler_id)
+    return spec.build(spec, scale, spec.options(options or {}))
+
+
+def upscale(
+    picture: Image.Image, upscaler_id: str, scale: float, *, runtime: str = "auto", seed: int | None = None, **options: object
+) -> Image.Image:
+    """Enlarge a Pillow picture in this process.
+
+    Parameters
+    ----------
+    picture:
+        Any Pillow picture; it is converted to RGB as it is (open files through `core.image.decode_file` to have profiles,
+        orientation and transparency respected).
+    upscaler_id:
+        Such as `dat-light`; `upscale-bench upscalers` lists all.
+    scale:
+        Enlargement factor, one that the upscaler offers.
+    options:
+        Parameters of the upscaler, such as `denoise=0.5`.
+
+    Returns
+    -------
+    An RGB picture of `round(scale · size)`.
+
+    Raises
+    ------
+    core.errors.AppError
+        The upscaler is unknown, can't run here, or lacks its weights.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> upscale(Image.new("RGB", (20, 10)), "bicubic", scale=2).size
+    (40, 20)
+    """
+    upscaler = create(upscaler_id, scale, options)
+    image = np.ascontiguousarray(np.asarray(picture.convert("RGB")))
+    with upscaler.load(upscaler.spec.runtime(runtime), Placement()):
+        return Image.fromarray(upscaler(image, seed=seed))

@@ -1,0 +1,208 @@
+"""What all upscalers share: checking, padding, tiling and cropping. A family writes `_load`, `_forward` and `_unload`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ModelError, UsageError, WeightsError
+from core.image import RGB8
+from core.weights import LocatedWeights, WeightFile, locate
+from runtimes import RUNTIMES
+from runtimes.base import F32, NetworkSource, Placement, Session
+from runtimes.tiling import Tiling, plan_tiles, run_tiled
+from upscalers.spec import OptionValue, UpscalerSpec, weights_remedy
+
+Progress = Callable[[int, int], None]
+
+
+class Upscaler(ABC):
+    """One upscaler at one scale with its options. Construction is free; `load` does the work."""
+
+    def __init__(self, spec: UpscalerSpec, scale: float, options: Mapping[str, OptionValue]) -> None:
+        if not spec.supports(scale):
+            raise UsageError(f"{spec.id} does {', '.join(f'x{each}' for each in spec.scales)}; asked for x{scale:g}.")
+        self.spec = spec
+        self.scale = scale
+        self.options = dict(options)
+        self.weights: tuple[LocatedWeights, ...] = ()
+        self._loaded = False
+
+    @property
+    def device_name(self) -> str:
+        """The device that computes, as people call it."""
+        return "CPU"
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Hash of the weights in use; several files are joined by `+`. None for methods without weights."""
+        return "+".join(file.sha256 for file in self.weights) or None
+
+    @property
+    def verified_weights(self) -> bool | None:
+        """Whether every weight file is the published one; None for methods without weights."""
+        return all(file.verified for file in self.weights) if self.weights else None
+
+    @final
+    def load(self, runtime: str, placement: Placement) -> Self:
+        """Get ready to be called. Idempotent.
+
+        Raises
+        ------
+        core.errors.WeightsError
+            A weight file is missing or damaged.
+        core.errors.UnavailableError
+            The runtime can't do what is asked.
+        """
+        if not self._loaded:
+            self._load(runtime, placement)
+            self._loaded = True
+        return self
+
+    @final
+    def unload(self) -> None:
+        """Release what `load` took. Idempotent."""
+        if self._loaded:
+            self._unload()
+            self._loaded = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unload()
+
+    def tiling(self) -> Tiling | None:
+        """How this upscaler cuts large pictures; None when it never does."""
+        return self.spec.tiling.get(int(self.scale))
+
+    def tile_px(self, height: int, width: int) -> int | None:
+        """The tile's side for a picture of this size, None when it is run whole."""
+        tiling = self.tiling()
+        return tiling.tile_px if tiling and len(plan_tiles(height, width, tiling)) > 1 else None
+
+    @final
+    def __call__(self, image: RGB8, *, seed: int | None = None, progress: Progress | None = None) -> RGB8:
+        """Enlarge a picture.
+
+        Parameters
+        ----------
+        image:
+            `(H, W, 3)` uint8 sRGB, C-contiguous; never written to.
+        seed:
+            For stochastic upscalers: the same seed gives the same pixels.
+        progress:
+            Called with (tiles done, tiles in all).
+
+        Returns
+        -------
+        `(round(H·scale), round(W·scale), 3)` uint8 sRGB.
+
+        Raises
+        ------
+        core.errors.ModelError
+            The model produced NaN or a picture of another size.
+        core.errors.OutOfMemoryError
+            It needed more memory than there is.
+        """
+        if not self._loaded:
+            raise RuntimeError(f"{self.spec.id} is called before load().")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"Expected uint8 (H, W, 3); got {image.dtype} {image.shape}.")
+        height, width = image.shape[:2]
+        tiles = plan_tiles(height, width, self.tiling())
+        return np.ascontiguousarray(run_tiled(image, self.scale, tiles, lambda tile: self._enlarge(tile, seed), progress))
+
+    def _enlarge(self, tile: RGB8, seed: int | None) -> RGB8:
+        """Run the model on one tile, mirrored outwards to a size that the model can take."""
+        height, width = tile.shape[:2]
+        below, right = self._missing(height), self._missing(width)
+        if below or right:
+            tile = np.ascontiguousarray(np.pad(tile, ((0, below), (0, right), (0, 0)), mode="symmetric"))
+        result = self._forward(tile, seed)
+        expected = (round(tile.shape[0] * self.scale), round(tile.shape[1] * self.scale), 3)
+        if result.shape != expected:
+            raise ModelError(f"{self.spec.name} gave {result.shape[1]}x{result.shape[0]} pixels instead of {expected[1]}x{expected[0]}.")
+        return result[: round(height * self.scale), : round(width * self.scale)]
+
+    def _missing(self, side_px: int) -> int:
+        multiple = self.spec.multiple_of_px
+        return -(-max(side_px, self.spec.min_side_px) // multiple) * multiple - side_px
+
+    @abstractmethod
+    def _load(self, runtime: str, placement: Placement) -> None:
+        """Read the weights and open the network."""
+
+    @abstractmethod
+    def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
+        """Enlarge one tile: `(h, w, 3)` uint8 to `(round(h·scale), round(w·scale), 3)` uint8. Must not write to `tile`."""
+
+    @abstractmethod
+    def _unload(self) -> None:
+        """Release the network."""
+
+    def peak_vram_mib(self) -> float | None:
+        """Largest device memory since the last call of this method, in MiB; None without separate device memory."""
+        return None
+
+
+class NetworkUpscaler(Upscaler):
+    """An upscaler whose work is one network: a family writes `_source` and `_forward`, and calls `self.session.run`."""
+
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The opened network."""
+        if self._session is None:
+            raise RuntimeError(f"{self.spec.id} is not loaded.")
+        return self._session
+
+    @property
+    def device_name(self) -> str:
+        """The device that computes, as people call it."""
+        return self.session.device_name
+
+    @abstractmethod
+    def _source(self) -> NetworkSource:
+        """Describe the network; `self.weights` is set."""
+
+    def _files(self) -> tuple[WeightFile, ...]:
+        """The weight files that the options ask for."""
+        return self.spec.required_weights(self.scale)
+
+    def _load(self, runtime: str, placement: Placement) -> None:
+        found = [(file, locate(file)) for file in self._files()]
+        missing = [file.name for file, place in found if place is None]
+        if missing:
+            raise WeightsError(f"{self.spec.name} needs {', '.join(missing)}: {weights_remedy(self.spec.id)}.")
+        self.weights = tuple(place for _, place in found if place is not None)
+        self._session = RUNTIMES.get(runtime).open(self._source(), placement)
+
+    def _unload(self) -> None:
+        self.session.close()
+        self._session = None
+
+    def peak_vram_mib(self) -> float | None:
+        """Largest device memory since the last call of this method, in MiB; None without separate device memory."""
+        return self.session.peak_vram_mib()
+
+
+def to_levels(samples: F32, full_scale: float = 255.0) -> NDArray[np.uint8]:
+    """Round float samples to whole levels, clipped to 0..255.
+
+    Parameters
+    ----------
+    samples:
+        Any shape, float32; `1.0` stands for level 255 with the default `full_scale`.
+
+    Raises
+    ------
+    core.errors.ModelError
+        A sample is NaN or infinite: a score of such a picture would mean nothing.
+    """
+    if not np.isfinite(samples).all():
+        raise ModelError("Model produced NaN or infinite values; there is no picture to score.")
+    return np.clip(np.rint(samples * np.float32(full_scale)), 0, 255).astype(np.uint8)

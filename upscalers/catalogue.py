@@ -1,0 +1,43 @@
+"""The README's table of upscalers, made from the registry: `python -m upscalers.catalogue README.md` writes it into the file."""
+
+import sys
+from pathlib import Path
+
+import upscalers
+
+BEGIN, END = "<!-- upscalers: begin -->", "<!-- upscalers: end -->"
+
+
+def markdown_table() -> str:
+    """A Markdown table with a line per upscaler."""
+    lines = ["| id | name | kind | aim | scales | runtimes | licence | weights | source |", "|---|---|---|---|---|---|---|---|---|"]
+    for spec in upscalers.registry():
+        scales = ", ".join(f"x{scale}" for scale in spec.scales) + (", any" if spec.fractional else "")
+        sizes = [file.size_bytes for files in spec.weights.values() for file in files if not file.optional]
+        known = [size for size in sizes if size]
+        weights = "none" if not sizes else f"{sum(known) / 1e6:.1f} MB" if len(known) == len(sizes) else "size unknown"
+        cells = (
+            f"`{spec.id}`",
+            spec.name,
+            spec.group,
+            spec.aim,
+            scales,
+            ", ".join(spec.runtimes),
+            spec.license,
+            weights,
+            f"[link]({spec.reference})",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def with_table(text: str) -> str:
+    """The text with the table between its markers replaced."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{markdown_table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
