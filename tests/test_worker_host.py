@@ -102,13 +102,13 @@ def test_a_cancelled_comparison_stops_within_two_seconds_and_the_next_one_works(
     started = time.monotonic()
     engine.cancel(job_id)
     wait_until(lambda: not engine.load(job_id).active, 5)
-    assert time.monotonic() - started < 2
+    # A killed process stays in the list until its parent has noticed, which may be a moment after the state is stored.
+    wait_until(lambda: before - {child.pid for child in children_of(host)}, 5)
+    assert time.monotonic() - started < 2, "the process of the cancelled call still runs"
     job = engine.load(job_id)
     assert job.state == "cancelled"
     assert rows(job)["bicubic"].status == "ok"
     assert rows(job)["fake-good"].status == "cancelled"
-    gone = before - {child.pid for child in children_of(host)}
-    assert gone, "the process of the cancelled call still runs"
     assert run(engine, Plan(scale=2, upscaler_ids=["fake-good"], repeats=0), png(scene(40, 30))).rows[0].status == "ok"
 
 
