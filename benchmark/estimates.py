@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from core.files import write_atomically
 from core.settings import settings
-from upscalers.spec import UpscalerSpec
+from upscalers.spec import OptionValue, UpscalerSpec
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +32,37 @@ class Estimate:
     """True: from earlier runs on this machine. False: from the model's cost and the machine's matrix rate."""
 
 
-def estimate(spec: UpscalerSpec, scale: float, runtime: str, precision: str, input_pixels: int) -> Estimate | None:
+def estimate(
+    spec: UpscalerSpec, scale: float, runtime: str, precision: str, input_pixels: int, options: Mapping[str, OptionValue] | None = None
+) -> Estimate | None:
     """Expected seconds of one call on a picture of so many input pixels; None when nothing is known about the upscaler."""
     known = _read()
+    work = spec.work(spec.options(options or {}))
     per_mp = known.get("seconds_per_mp", {}).get(_key(spec.id, scale, runtime, precision))
     if per_mp is not None:
-        return Estimate(per_mp * input_pixels / 1e6, measured=True)
+        return Estimate(per_mp * work * input_pixels / 1e6, measured=True)
     stated = spec.seconds_per_mp.get(int(scale))
     if stated is None:
         return None
     rate = known.get("matrix_gflops") or REFERENCE_GFLOPS
     speedup = 1.0 if spec.group == "Classical" else rate / REFERENCE_GFLOPS
-    return Estimate(stated / speedup * input_pixels / 1e6, measured=False)
+    return Estimate(stated * work / speedup * input_pixels / 1e6, measured=False)
 
 
-def record(upscaler_id: str, scale: float, runtime: str, precision: str, input_pixels: int, seconds: float) -> None:
+def record(
+    spec: UpscalerSpec,
+    scale: float,
+    runtime: str,
+    precision: str,
+    input_pixels: int,
+    seconds: float,
+    options: Mapping[str, OptionValue] | None = None,
+) -> None:
     """Remember a measured call. Small pictures say little about large ones and are left out."""
     if input_pixels < 64 * 64:
         return
-    key, per_mp = _key(upscaler_id, scale, runtime, precision), seconds / input_pixels * 1e6
+    key = _key(spec.id, scale, runtime, precision)
+    per_mp = seconds / spec.work(spec.options(options or {})) / input_pixels * 1e6
 
     def change(known: dict[str, Any]) -> None:
         rates = known.setdefault("seconds_per_mp", {})

@@ -153,7 +153,7 @@ class ComparisonRun:
         job.machine = machine_facts()
         pixels = small.shape[0] * small.shape[1]
         for row in job.rows:
-            expected = estimates.estimate(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, pixels)
+            expected = estimates.estimate(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, pixels, row.options)
             row.expected_s = expected.seconds if expected else None
         jobs.forget_source(self.directory)
         self._save()
@@ -282,7 +282,7 @@ class ComparisonRun:
             # The first call of a quick model is mostly set-up and says nothing about its speed.
             if not row.contended and (calls_s or typical_s > RUN_ONCE_ABOVE_S):
                 height, width = self._small.shape[:2]
-                estimates.record(row.upscaler, row.scale, row.runtime, row.precision, height * width, typical_s)
+                estimates.record(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, height * width, typical_s, row.options)
         row.stage = "done"
         self._save()
 

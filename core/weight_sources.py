@@ -161,6 +161,27 @@ class HttpSource(Source):
         return f"the request failed ({type(error).__name__})"
 
 
+@dataclass(frozen=True)
+class HuggingFaceSource(Source):
+    """A file of a repository on the Hugging Face hub, at a pinned revision."""
+
+    repository: str
+    """`owner/name`."""
+    revision: str
+    """A commit hash: a branch may change under a reader's feet."""
+    path: str
+    """The file's path in the repository."""
+
+    @property
+    def origin(self) -> str:
+        """The address."""
+        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.path}"
+
+    def download(self, target: Path, transfer: Transfer) -> str | None:
+        """Stream the file. See `Source.download`."""
+        return HttpSource(self.origin).download(target, transfer)
+
+
 def _doubt(answer: "Response") -> str | None:
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "text/html":

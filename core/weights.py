@@ -21,11 +21,22 @@ from core.errors import WeightsError
 from core.files import write_atomically
 from core.settings import MIB, settings
 from core.weight_hashes import SHA256, fresh_sha256_of, read_json, remembered_sha256_of, sha256_of
-from core.weight_sources import POLL_S, FetchCancelledError, HttpSource, Source, SourceError, Transfer, WheelSource, looks_like_a_web_page
+from core.weight_sources import (
+    POLL_S,
+    FetchCancelledError,
+    HttpSource,
+    HuggingFaceSource,
+    Source,
+    SourceError,
+    Transfer,
+    WheelSource,
+    looks_like_a_web_page,
+)
 
 __all__ = [
     "FetchCancelledError",
     "HttpSource",
+    "HuggingFaceSource",
     "LocatedWeights",
     "Source",
     "WeightFile",
@@ -47,7 +58,8 @@ class WeightFile:
     """A published weight file."""
 
     name: str
-    """The name looked for in directories, such as `FSRCNN_x2.pb`. No two files of the catalogue share one."""
+    """The name looked for in directories, such as `FSRCNN_x2.pb`, or a path such as `sd-x4-upscaler/unet/config.json` for a model that is
+    a folder of files. No two files of the catalogue share one."""
     source: Source
     sha256: str | None
     """The published hash, 64 lower-case hexadecimal digits. None: none is published. It is never invented."""
@@ -58,8 +70,8 @@ class WeightFile:
     """True: only some option of the model needs it."""
 
     def __post_init__(self) -> None:
-        if self.name in {"", ".", ".."} or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Expected a plain file name, got {self.name!r}.")
+        if any(part in {"", ".", ".."} for part in self.name.split("/")) or "\\" in self.name or ":" in self.name:
+            raise ValueError(f"Expected a file name or a path below a folder, got {self.name!r}.")
         if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
             raise ValueError(f"{self.name}: expected 64 lower-case hexadecimal digits or None as sha256, got {self.sha256!r}.")
 
@@ -87,7 +99,7 @@ class WeightStatus:
 
 
 def locate(file: WeightFile) -> LocatedWeights | None:
-    """Find the file in the user's directories (direct children only, in their order), then in the cache.
+    """Find the file in the user's directories (by its name, in their order), then in the cache.
 
     A file that the user provides is used whatever its hash is; `verified` tells. A cached file is used only if its hash is
     the published one or, where none is published, the one recorded when it was fetched. The bytes are read each time.
@@ -167,7 +179,7 @@ def _cached(file: WeightFile) -> Path:
 
 def _first_record(file: WeightFile) -> Path:
     """Beside a cached file of which no hash is published: the hash it had when it was first fetched."""
-    return settings().weight_cache / f"{file.name}.first.json"
+    return _cached(file).with_name(f"{_cached(file).name}.first.json")
 
 
 def _first_sha256(file: WeightFile) -> str | None:
@@ -203,10 +215,9 @@ def _storing(file: WeightFile) -> Iterator[None]:
 @contextmanager
 def _turn(file: WeightFile, cancelled: Callable[[], bool] | None) -> Iterator[None]:
     """Hold the lock of this file; another process that fetches it finishes first."""
-    cache = settings().weight_cache
     with _storing(file):
-        cache.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(cache / f".{file.name}.lock")
+        _cached(file).parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(_cached(file).with_name(f".{_cached(file).name}.lock"))
         try:
             lock.acquire(poll_interval=POLL_S, cancel_check=cancelled)
         except Timeout:
@@ -220,13 +231,13 @@ def _turn(file: WeightFile, cancelled: Callable[[], bool] | None) -> Iterator[No
 def _download(file: WeightFile, progress: Progress | None, cancelled: Callable[[], bool] | None) -> LocatedWeights:
     """Download, check and move into place. The caller holds the lock of the file."""
     # Always the same name, so that what a killed process left is removed by the next fetch.
-    staging = settings().weight_cache / f".{file.name}.part"
+    staging = _cached(file).with_name(f".{_cached(file).name}.part")
     shutil.rmtree(staging, ignore_errors=True)
     with _storing(file):
         _require_space(file)
         staging.mkdir()
     try:
-        part = staging / file.name
+        part = staging / _cached(file).name
         doubt = _watch(file, part, progress, cancelled)
         with _storing(file):
             sha256 = sha256_of(part)

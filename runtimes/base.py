@@ -52,12 +52,14 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSource:
-    """A network, described so that more than one runtime can open it. At least one of `graph` and `module` is given."""
+    """A network, described so that more than one runtime can open it. At least one of the forms is given."""
 
     key: str
     """Identifies the numbers in the network: the sha256 of its weights and the options baked into them."""
     graph: "FrozenGraph | None" = None
     """A frozen TensorFlow graph."""
+    onnx: Path | None = None
+    """An ONNX file without external data."""
     module: "Callable[[], torch.nn.Module] | None" = None
     """Builds the PyTorch module in f32 on the CPU, with its weights, in eval mode."""
 

@@ -127,17 +127,17 @@ def test_a_measured_speed_replaces_the_estimate() -> None:
     guessed = estimates.estimate(spec, 2, "opencv", "f32", 1_000_000)
     assert guessed is not None
     assert not guessed.measured
-    estimates.record("opencv-espcn", 2, "opencv", "f32", 500_000, 0.25)
+    estimates.record(upscalers.get("opencv-espcn"), 2, "opencv", "f32", 500_000, 0.25)
     measured = estimates.estimate(spec, 2, "opencv", "f32", 1_000_000)
     assert measured == estimates.Estimate(0.5, measured=True)
-    estimates.record("opencv-espcn", 2, "opencv", "f32", 500_000, 0.75)
+    estimates.record(upscalers.get("opencv-espcn"), 2, "opencv", "f32", 500_000, 0.75)
     again = estimates.estimate(spec, 2, "opencv", "f32", 1_000_000)
     assert again is not None
     assert again.seconds == pytest.approx(1.0)
 
 
 def test_tiny_pictures_teach_nothing_about_speed() -> None:
-    estimates.record("opencv-espcn", 2, "opencv", "f32", 100, 0.25)
+    estimates.record(upscalers.get("opencv-espcn"), 2, "opencv", "f32", 100, 0.25)
     known = estimates.estimate(upscalers.get("opencv-espcn"), 2, "opencv", "f32", 1_000_000)
     assert known is not None
     assert not known.measured

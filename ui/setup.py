@@ -231,7 +231,7 @@ def _pick_key(spec: UpscalerSpec) -> str:
 def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]]]:
     """What few people change: the downscale method and the upscalers' own parameters."""
     options: dict[str, dict[str, OptionValue]] = {}
-    adopted: Mapping[str, Mapping[str, float]] = st.session_state.get("adopted_options", {})
+    adopted: Mapping[str, Mapping[str, OptionValue]] = st.session_state.get("adopted_options", {})
     with st.popover("More", width="stretch"):
         downscale = st.selectbox(
             "Downscale method",
@@ -244,18 +244,22 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
         )
         for spec in upscalers.registry().select(ids):
             for parameter in spec.parameters:
-                value = st.slider(
-                    f"{spec.name}: {parameter.label.lower()}",
-                    float(parameter.minimum),
-                    float(parameter.maximum),
-                    float(adopted.get(spec.id, {}).get(parameter.name, parameter.default)),
-                    key=f"option {spec.id} {parameter.name}",
-                    help=parameter.help,
-                )
+                value = _option(spec, parameter, adopted.get(spec.id, {}).get(parameter.name, parameter.default))
                 if value != parameter.default:
                     options[spec.id] = {**options.get(spec.id, {}), parameter.name: value}
         st.caption("Runtime: the fastest that is ready, in f32.")
     return downscale, options
+
+
+def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> OptionValue:
+    """A widget for one parameter of an upscaler."""
+    label, key, tip = f"{spec.name}: {parameter.label.lower()}", f"option {spec.id} {parameter.name}", parameter.help
+    low, high = parameter.minimum, parameter.maximum
+    if low is None or high is None:
+        return st.text_input(label, str(value), max_chars=None if high is None else int(high), key=key, help=tip)
+    if isinstance(parameter.default, int):
+        return st.slider(label, int(low), int(high), int(value), key=key, help=tip)
+    return st.slider(label, float(low), float(high), float(value), key=key, help=tip)
 
 
 def _plain(text: str) -> str:

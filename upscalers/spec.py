@@ -30,23 +30,41 @@ class Parameter:
     """Its name for people."""
     default: OptionValue
     """Its value when nobody sets it; the type of the option is the type of this value."""
-    minimum: float
-    """Smallest allowed value."""
-    maximum: float
-    """Largest allowed value."""
+    minimum: float | None = None
+    """Smallest allowed number; None for a text."""
+    maximum: float | None = None
+    """Largest allowed number, or the largest number of characters of a text."""
     help: str
     """One sentence: what it does."""
 
+    def __post_init__(self) -> None:
+        if self.maximum is None or (self.minimum is None) != isinstance(self.default, str):
+            raise ValueError(f"{self.name}: a number needs a minimum and a maximum, a text a maximum only.")
+
     def parse(self, upscaler_id: str, value: object) -> OptionValue:
         """The value as the right type. Raises `UsageError` when it is none or out of range."""
+        assert self.maximum is not None
+        if self.minimum is None:
+            if not isinstance(value, str) or len(value) > self.maximum:
+                raise UsageError(f"{upscaler_id}.{self.name} takes a text of up to {self.maximum:g} characters; got {_shortened(value)}.")
+            return value
         kind = type(self.default)
         try:
-            number = kind(value)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError):
+            # Through a text, a fraction is not silently cut to a whole number.
+            number = kind(str(value))
+        except ValueError:
             number = None
         if not isinstance(number, int | float) or not self.minimum <= number <= self.maximum:
-            raise UsageError(f"{upscaler_id}.{self.name} takes a number from {self.minimum:g} to {self.maximum:g}; got {value!r}.")
+            what = "whole number" if kind is int else "number"
+            raise UsageError(
+                f"{upscaler_id}.{self.name} takes a {what} from {self.minimum:g} to {self.maximum:g}; got {_shortened(value)}."
+            )
         return number
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,8 @@ class UpscalerSpec:
     seconds_per_mp: Mapping[int, float] = field(default_factory=dict)
     """Warm seconds per input megapixel in f32, scaled to a machine that multiplies matrices at 100 GFLOP/s. Measured, or counted from
     operations where the weights were not at hand. For estimates only; what is measured on a machine replaces it there."""
+    work: "Callable[[Mapping[str, OptionValue]], float]" = field(default=lambda _: 1.0)
+    """How much more work its options cause than their defaults; estimates and measured speeds are stated per unit of it."""
     build: "Callable[[UpscalerSpec, int | float, Mapping[str, OptionValue]], Upscaler]"
     """Makes the adapter; loads nothing."""
 
