@@ -20,7 +20,7 @@ from core.errors import AppError
 from core.image import check_output_size
 from ui.format import seconds
 from ui.state import OWN, SAMPLES, Chosen, choose, picked, put_picks, sample
-from upscalers.spec import SCORED_SCALES, OptionValue, UpscalerSpec
+from upscalers.spec import SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
