@@ -1,19 +1,42 @@
 """Weight files that tests make themselves: networks of the published kinds with random numbers, shallow where the real ones are deep."""
 
 import importlib
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import torch
 
-def write_rrdbnet(path: Path, *, scale: int, blocks: int = 1, unshuffle: bool = False, key: str = "params_ema") -> None:
-    """An ESRGAN network. Real-ESRGAN's x2 one folds pixels into channels first and then enlarges by four."""
+
+def write_rrdbnet(path: Path, *, scale: int, blocks: int = 1, unshuffle: bool = False, key: str | None = "params_ema") -> None:
+    """An ESRGAN network under the names that spandrel's class has, which are those of 2018.
+
+    Real-ESRGAN's x2 one folds pixels into channels first and then enlarges by four.
+    """
     import torch
 
     arch = importlib.import_module("spandrel.architectures.ESRGAN.__arch.RRDB")
     torch.manual_seed(0)
     network = arch.RRDBNet(in_nc=12 if unshuffle else 3, num_blocks=blocks, scale=4 if unshuffle else scale)
-    torch.save({key: {name: tensor * 0.5 for name, tensor in network.state_dict().items()}}, path)
+    tensors = {name: tensor * 0.5 for name, tensor in network.state_dict().items()}
+    torch.save({key: tensors} if key else tensors, path)
+
+
+def renamed_like_basicsr(tensors: "dict[str, torch.Tensor]", blocks: int) -> "dict[str, torch.Tensor]":
+    """The same tensors under the names of BasicSR, which Real-ESRGAN's files carry."""
+    last = max(int(name.split(".")[1]) for name in tensors)
+    ends = {"model.0": "conv_first", f"model.1.sub.{blocks}": "conv_body", f"model.{last}": "conv_last", f"model.{last - 2}": "conv_hr"}
+    ends |= {f"model.{3 * index}": f"conv_up{index}" for index in range(1, (last - 4) // 3 + 1)}
+    block = re.compile(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0$")
+    renamed = {}
+    for name, tensor in tensors.items():
+        layer, _, kind = name.rpartition(".")
+        new = ends.get(layer) or block.sub(r"body.\1.rdb\2.conv\3", layer)
+        renamed[f"{new}.{kind}"] = tensor
+    return renamed
 
 
 def write_compact(path: Path, *, scale: int, convolutions: int, features: int = 64, seed: int = 0) -> None:
@@ -26,16 +49,28 @@ def write_compact(path: Path, *, scale: int, convolutions: int, features: int = 
     torch.save({"params": network.state_dict()}, path)
 
 
-def write_dat(path: Path, *, scale: int) -> None:
-    """A DAT network of DAT light's widths with one group of two blocks."""
+DAT_SHAPES: dict[str, dict[str, Any]] = {
+    "dat-light": {
+        "embed_dim": 60, "split_size": [8, 32], "depth": [18], "num_heads": [6], "expansion_factor": 2,
+        "resi_connection": "3conv", "upsampler": "pixelshuffledirect",
+    },
+    "dat-s": {"embed_dim": 180, "split_size": [8, 16], "depth": [6] * 6, "num_heads": [6] * 6, "expansion_factor": 2},
+    "dat-2": {"embed_dim": 180, "split_size": [8, 32], "depth": [6] * 6, "num_heads": [6] * 6, "expansion_factor": 2},
+    "dat": {"embed_dim": 180, "split_size": [8, 32], "depth": [6] * 6, "num_heads": [6] * 6, "expansion_factor": 4},
+}  # fmt: skip
+"""The settings of https://arxiv.org/abs/2308.03364, section 4.1, and of its published option files."""
+
+
+def write_dat(path: Path, *, scale: int, upscaler_id: str = "dat-light", shallow: bool = True) -> None:
+    """A DAT network; `shallow` leaves one group of two blocks, of DAT light's width."""
     import torch
 
+    shape = DAT_SHAPES[upscaler_id]
+    if shallow:
+        shape = {**shape, "embed_dim": 60, "depth": [2], "num_heads": [6]}
     arch = importlib.import_module("spandrel.architectures.DAT.__arch.DAT")
     torch.manual_seed(0)
-    network = arch.DAT(
-        img_size=64, in_chans=3, embed_dim=60, split_size=[8, 32], depth=[2], num_heads=[6], expansion_factor=2,
-        upscale=scale, img_range=1.0, resi_connection="3conv", upsampler="pixelshuffledirect",
-    )  # fmt: skip
+    network = arch.DAT(img_size=64, in_chans=3, upscale=scale, img_range=1.0, **shape)
     torch.save({"params": network.state_dict()}, path)
 
 

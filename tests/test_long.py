@@ -7,7 +7,6 @@ import random
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -16,10 +15,8 @@ import upscalers
 from benchmark import jobs
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from runtimes.base import Placement
-from tests import networks
 from tests.engine_helpers import run, wait_until
-from tests.pictures import noise, png, scene
+from tests.pictures import png, scene
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -64,34 +61,6 @@ def test_thirty_kills_at_random_moments_leave_only_whole_comparisons(tmp_path: P
     finally:
         engine.close()
     assert len(list(jobs.all_jobs(tmp_path))) == 31
-
-
-@pytest.mark.parametrize(
-    ("upscaler_id", "scale", "write"),
-    [
-        ("realesrgan-x4plus", 4, lambda folder: networks.write_rrdbnet(folder / "RealESRGAN_x4plus.pth", scale=4, blocks=23)),
-        (
-            "realesrgan-x2plus",
-            2,
-            lambda folder: networks.write_rrdbnet(folder / "RealESRGAN_x2plus.pth", scale=2, blocks=23, unshuffle=True),
-        ),
-        (
-            "realesrgan-x4plus-anime-6b",
-            4,
-            lambda folder: networks.write_rrdbnet(folder / "RealESRGAN_x4plus_anime_6B.pth", scale=4, blocks=6),
-        ),
-    ],
-)
-def test_networks_of_the_published_size_keep_the_contract(
-    upscaler_id: str, scale: int, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path)
-    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(tmp_path))
-    picture = noise(51, 34)
-    with upscalers.create(upscaler_id, scale).load("torch", Placement(device="cpu")) as upscaler:
-        result = upscaler(picture)
-    assert result.shape == (34 * scale, 51 * scale, 3)
-    assert np.std(result.astype(float)) > 0
 
 
 def test_every_ready_upscaler_enlarges_a_large_photo_within_the_memory_promise(test_data: Path, tmp_path: Path) -> None:

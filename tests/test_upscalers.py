@@ -18,7 +18,8 @@ from tests.pictures import noise, scene
 from upscalers.base import to_levels
 
 CASES = [(spec.id, scale) for spec in upscalers.registry() for scale in spec.scales]
-SIZES = [(1, 1), (3, 5), (90, 2), (19, 33)]
+SIZES = [(1, 1), (3, 5), (1, 500), (65, 127)]
+"""Height and width."""
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,12 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     for scale in (2, 3, 4):
         networks.write_edsr_graph(folder / f"EDSR_x{scale}.pb", scale=scale)
-        networks.write_dat(folder / f"DAT_light_x{scale}.pth", scale=scale)
+        for upscaler_id, stem in (("dat-light", "DAT_light"), ("dat-s", "DAT_S"), ("dat-2", "DAT_2"), ("dat", "DAT")):
+            networks.write_dat(folder / f"{stem}_x{scale}.pth", scale=scale, upscaler_id=upscaler_id)
+    networks.write_rrdbnet(folder / "RealESRGAN_x2.pth", scale=2, unshuffle=True)
+    networks.write_rrdbnet(folder / "RealESRGAN_x4.pth", scale=4)
+    networks.write_rrdbnet(folder / "RealESRGAN_x8.pth", scale=8)
+    networks.write_rrdbnet(folder / "ESRGAN.pth", scale=4, key=None)
     networks.write_rrdbnet(folder / "RealESRGAN_x4plus.pth", scale=4)
     networks.write_rrdbnet(folder / "RealESRGAN_x4plus_anime_6B.pth", scale=4)
     networks.write_rrdbnet(folder / "RealESRGAN_x2plus.pth", scale=2, unshuffle=True)
@@ -196,7 +202,7 @@ def test_full_strength_needs_only_one_file(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda path: networks.write_compact(path, scale=2, convolutions=2, features=8), "x2 network"),
+        (lambda path: networks.write_compact(path, scale=2, convolutions=2, features=8), "Compact x2 weights"),
         (lambda path: path.write_bytes(b"<html>not here</html>"), "damaged"),
         (lambda path: path.write_bytes(b""), "damaged"),
         (

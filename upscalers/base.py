@@ -128,7 +128,7 @@ class Upscaler(ABC):
         return result[: round(height * self.scale), : round(width * self.scale)]
 
     def _missing(self, side_px: int) -> int:
-        multiple = self.spec.multiple_of_px
+        multiple = self.spec.side_multiple_px(self.scale)
         return -(-max(side_px, self.spec.min_side_px) // multiple) * multiple - side_px
 
     @abstractmethod

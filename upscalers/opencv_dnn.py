@@ -4,7 +4,7 @@ What happens around the networks follows OpenCV's own code, so that the pixels a
 (https://github.com/opencv/opencv_contrib/tree/4.x/modules/dnn_superres).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from core.weights import HttpSource, WeightFile
 from runtimes.base import FrozenGraph, NetworkSource
 from runtimes.tiling import Tiling
 from upscalers.base import NetworkUpscaler, to_levels
-from upscalers.spec import OptionValue, UpscalerSpec
+from upscalers.spec import Build, UpscalerSpec
 
 OUTPUT = "NCHW_output"
 """The node that holds the result; LapSRN's further outputs are the smaller scales on its way."""
@@ -70,11 +70,12 @@ def _row(
     name: str,
     summary: str,
     *,
-    build: Callable[[UpscalerSpec, float, Mapping[str, OptionValue]], NetworkUpscaler],
+    build: Build,
     reference: str,
     weights: Mapping[int, tuple[WeightFile, ...]],
     tiling: Mapping[int, Tiling],
     seconds_per_mp: Mapping[int, float],
+    parameter_count: Mapping[int, int] | None = None,
 ) -> UpscalerSpec:
     return UpscalerSpec(
         id=spec_id,
@@ -89,6 +90,7 @@ def _row(
         weights=weights,
         tiling=tiling,
         trained_for="opencv-cubic",
+        parameter_count=parameter_count or {},
         seconds_per_mp=seconds_per_mp,
         build=build,
     )
@@ -111,6 +113,7 @@ SPECS = (
             },
         ),
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
+        parameter_count={2: 21_284, 3: 22_729, 4: 24_752},
         seconds_per_mp={2: 1.7, 3: 1.9, 4: 2.1},
     ),
     _row(
@@ -129,6 +132,7 @@ SPECS = (
             },
         ),
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
+        parameter_count={2: 8_497, 3: 8_777, 4: 9_169},
         seconds_per_mp={2: 1.6, 3: 1.8, 4: 2.1},
     ),
     _row(
@@ -147,6 +151,7 @@ SPECS = (
             },
         ),
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
+        parameter_count={2: 1_622, 3: 1_782, 4: 2_006},
         seconds_per_mp={2: 1.2, 3: 1.3, 4: 1.5},
     ),
     _row(
@@ -165,6 +170,7 @@ SPECS = (
             },
         ),
         tiling={2: Tiling(768, 16), 4: Tiling(384, 16), 8: Tiling(192, 16)},
+        parameter_count={2: 337_089, 4: 674_178, 8: 1_011_267},
         seconds_per_mp={2: 17.0, 4: 80.0, 8: 300.0},
     ),
     _row(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion"]
 Aim = Literal["faithful", "vivid"]
 OptionValue = float | int | str
+Build = Callable[["UpscalerSpec", int | float, Mapping[str, OptionValue]], "Upscaler"]
+"""Makes an adapter for a scale and options; loads nothing."""
 SCORED_SCALES = (2, 3, 4, 8)
 """The scales that a comparison with scores offers."""
 
@@ -109,12 +111,15 @@ class UpscalerSpec:
     """How large pictures are cut, per scale; a scale without an entry is always run whole."""
     min_side_px: int = 1
     """Shorter sides are padded by mirroring and the result cropped."""
-    multiple_of_px: int = 1
-    """Sides that are no multiple of this are padded by mirroring and the result cropped."""
+    multiple_of_px: int | Mapping[int, int] = 1
+    """Sides that are no multiple of this are padded by mirroring and the result cropped; one for all scales, or one per scale (1 where
+    none is given)."""
     stochastic: bool = False
     """Whether two calls differ unless they get the same seed."""
     parameters: tuple[Parameter, ...] = ()
     """What a person may set."""
+    parameter_count: Mapping[int, int] = field(default_factory=dict)
+    """How many numbers the network learnt, per scale; a scale without an entry has none or their number is unknown."""
     trained_for: str | None = None
     """Id of the downscale method its weights were trained on; None where it is not one method."""
     seconds_per_mp: Mapping[int, float] = field(default_factory=dict)
@@ -122,12 +127,16 @@ class UpscalerSpec:
     operations where the weights were not at hand. For estimates only; what is measured on a machine replaces it there."""
     work: "Callable[[Mapping[str, OptionValue]], float]" = field(default=lambda _: 1.0)
     """How much more work its options cause than their defaults; estimates and measured speeds are stated per unit of it."""
-    build: "Callable[[UpscalerSpec, int | float, Mapping[str, OptionValue]], Upscaler]"
+    build: "Build"
     """Makes the adapter; loads nothing."""
 
     def supports(self, scale: float) -> bool:
         """Whether it can enlarge by `scale`."""
         return scale in self.scales or (self.fractional and scale >= 1)
+
+    def side_multiple_px(self, scale: float) -> int:
+        """What the sides of a picture are padded to a multiple of at `scale`."""
+        return self.multiple_of_px if isinstance(self.multiple_of_px, int) else self.multiple_of_px.get(int(scale), 1)
 
     def options(self, given: Mapping[str, object]) -> dict[str, OptionValue]:
         """All parameters with their values. Raises `UsageError` for an unknown name or a bad value."""
