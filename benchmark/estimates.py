@@ -49,6 +49,13 @@ def estimate(
     return Estimate(stated * work / speedup * input_pixels / 1e6, measured=False)
 
 
+def measured_s_per_mp(spec: UpscalerSpec) -> dict[tuple[int, str], float]:
+    """What was measured on this machine at default options: (scale, runtime) -> seconds per megapixel of input, in f32."""
+    rates = _read().get("seconds_per_mp", {})
+    keys = {(scale, runtime): _key(spec.id, scale, runtime, "f32") for scale in spec.scales for runtime in spec.runtimes}
+    return {place: rates[key] for place, key in keys.items() if key in rates}
+
+
 def record(
     spec: UpscalerSpec,
     scale: float,

@@ -4,7 +4,6 @@ from html import escape
 
 import streamlit as st
 
-from benchmark.environment import machine_label
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.format import seconds
@@ -14,8 +13,6 @@ from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.viewer import viewer
 
 POLL_S = 0.5
-
-st.html(f'<header class="ub-header"><h1>Upscale Bench</h1><span>{machine_label()}</span></header>')
 
 
 def start(setup: Setup) -> None:

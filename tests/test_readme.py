@@ -32,7 +32,7 @@ def test_the_example_in_the_docstring_works() -> None:
 
 
 def test_the_starter_weights_are_as_small_as_promised() -> None:
-    from cli import STARTER
+    from cli.weights import STARTER
 
     files: set[WeightFile] = {
         file for name in STARTER for each in upscalers.get(name).weights.values() for file in each if not file.optional

@@ -2,8 +2,11 @@
 
 import streamlit as st
 
+from ui.header import header, pages
 from ui.state import ROOT
 
 st.set_page_config(page_title="Upscale Bench", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide")
 st.html(ROOT / "ui" / "page.css")
-st.navigation([st.Page(ROOT / "pages" / "compare.py", title="Compare", default=True)], position="hidden").run()
+page = st.navigation(pages(), position="hidden")
+header()
+page.run()

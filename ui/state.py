@@ -11,6 +11,7 @@ import streamlit as st
 
 import upscalers
 from benchmark import jobs
+from benchmark.downloads import Downloads
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
@@ -30,6 +31,12 @@ THUMBNAIL_PX = 96
 def engine() -> LocalEngine:
     """The engine of this server."""
     return LocalEngine(warm_up=True)
+
+
+@functools.cache
+def downloads() -> Downloads:
+    """The downloads of this server: whoever opens the page sees them."""
+    return Downloads()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""The files of a model on this machine: which there are to fetch, and what can be deleted."""
+
+from benchmark import previews
+from core import weights
+from core.weights import WeightFile
+from upscalers.spec import UpscalerSpec
+
+
+def all_files(spec: UpscalerSpec) -> list[WeightFile]:
+    """Its weight files at all scales, each once."""
+    return list(dict.fromkeys(file for files in spec.weights.values() for file in files))
+
+
+def missing_files(spec: UpscalerSpec) -> list[WeightFile]:
+    """Those without which it can't run at one of its scales, and that are not here. Raises `core.errors.WeightsError`."""
+    return [file for file in all_files(spec) if not file.optional and weights.status(file).located is None]
+
+
+def size_bytes(spec: UpscalerSpec) -> int | None:
+    """Bytes of all its weight files; None while one is unknown."""
+    sizes = [file.size_bytes for file in all_files(spec)]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def removable(spec: UpscalerSpec) -> bool:
+    """Whether some of its files were downloaded by this program; what lies in a person's own directories is not touched."""
+    return any(weights.is_cached(file) for file in all_files(spec))
+
+
+def remove(spec: UpscalerSpec) -> None:
+    """Delete what was downloaded for it. Raises `core.errors.WeightsError` when a file can't be deleted."""
+    for file in all_files(spec):
+        weights.remove(file)
+    previews.forget(spec.id)

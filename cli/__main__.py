@@ -1,0 +1,5 @@
+"""`python -m cli` is `upscale-bench`."""
+
+from cli import main
+
+main()
