@@ -25,7 +25,7 @@ def size_bytes(spec: UpscalerSpec) -> int | None:
 
 def removable(spec: UpscalerSpec) -> bool:
     """Whether some of its files were downloaded by this program; what lies in a person's own directories is not touched."""
-    return any(weights.is_cached(file) for file in all_files(spec))
+    return any(weights.cached_bytes(file) > 0 for file in all_files(spec))
 
 
 def remove(spec: UpscalerSpec) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import catalogue, comparing, weights
+from cli import catalogue, comparing, models, weights
 from cli.output import make_folder
 from core.errors import AppError
 from core.settings import settings
@@ -29,6 +29,11 @@ weights_app = typer.Typer(no_args_is_help=True, help="The weight files of the up
 weights_app.command("list")(weights.list_weights)
 weights_app.command("fetch")(weights.fetch_weights)
 app.add_typer(weights_app, name="weights")
+
+models_app = typer.Typer(no_args_is_help=True, help="One upscaler at a time.")
+models_app.command("show")(models.show_model)
+models_app.command("remove")(models.remove_model)
+app.add_typer(models_app, name="models")
 
 
 @app.command("app")

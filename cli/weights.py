@@ -1,5 +1,6 @@
 """`weights list` and `weights fetch`."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 import upscalers
+from cli.models import weights_entry
 from cli.output import AsJson, print_json, print_table
 from core import weights as weight_files
 from core.errors import AppError, UsageError
@@ -18,24 +20,7 @@ STARTER = ("opencv-espcn", "opencv-fsrcnn", "opencv-lapsrn", "realesr-general-x4
 
 def list_weights(as_json: AsJson = False) -> None:
     """List every weight file, where it is and whether it is the published one."""
-    entries = []
-    for spec in upscalers.registry():
-        for scale, files in spec.weights.items():
-            for file in files:
-                status = weight_files.status(file)
-                located = status.located
-                entries.append(
-                    {
-                        "upscaler": spec.id,
-                        "scale": scale,
-                        "file": file.name,
-                        "status": status.state,
-                        "size_bytes": file.size_bytes,
-                        "sha256": located.sha256 if located else file.sha256,
-                        "path": str(located.path) if located else None,
-                        "source": file.source.origin,
-                    }
-                )
+    entries = [weights_entry(spec, scale, file) for spec in upscalers.registry() for scale, files in spec.weights.items() for file in files]
     if as_json:
         print_json({"schema": 1, "weights": entries})
         return
@@ -49,12 +34,20 @@ def list_weights(as_json: AsJson = False) -> None:
 def fetch_weights(
     ids: Annotated[list[str] | None, typer.Argument(help="Upscalers.", show_default=False)] = None,
     starter: Annotated[bool, typer.Option("--starter", help="The starter set, under 15 MB.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every upscaler.")] = False,
+    max_size: Annotated[
+        str | None, typer.Option(help="Leave out files that are larger, or of unknown size: 100MB, 2GB.", show_default=False)
+    ] = None,
 ) -> None:
-    """Download weight files and check them against their published hashes."""
-    if not ids and not starter:
-        raise UsageError("Expected ids of upscalers, or --starter; got neither. `upscale-bench upscalers` lists the ids.")
-    specs = upscalers.registry().select([*(ids or ()), *(STARTER if starter else ())])
-    files = list(dict.fromkeys(file for spec in specs for each in spec.weights.values() for file in each if ids or not file.optional))
+    """Download weight files and check them against their published hashes. A download that was cut goes on where it stopped."""
+    if not (ids or starter or everything):
+        raise UsageError("Expected ids of upscalers, --all or --starter; got none. `upscale-bench upscalers` lists the ids.")
+    limit_bytes = _bytes(max_size)
+    specs = list(upscalers.registry()) if everything else upscalers.registry().select([*(ids or ()), *(STARTER if starter else ())])
+    wanted = list(dict.fromkeys(file for spec in specs for each in spec.weights.values() for file in each if ids or not file.optional))
+    files = [file for file in wanted if limit_bytes is None or (file.size_bytes is not None and file.size_bytes <= limit_bytes)]
+    if len(files) < len(wanted):
+        typer.echo(f"{len(wanted) - len(files)} files are larger than {max_size} or of unknown size: left out.", err=True)
     failures: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -76,3 +69,13 @@ def fetch_weights(
         typer.echo(failure, err=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _bytes(text: str | None) -> int | None:
+    """`100MB` as bytes; None stays None. Raises `UsageError`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMG]?)B?\s*", text)
+    if match is None:
+        raise UsageError(f"Expected a size such as 100MB or 2GB, got {text!r}.")
+    return int(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]])

@@ -85,17 +85,12 @@ def card(spec: UpscalerSpec, shown: Previews) -> None:
     """Everything about one model, with what can be done about it."""
     with st.container(border=True, key=f"card {spec.id}", height="stretch"):
         reference = f' · <a href="{escape(spec.reference)}" target="_blank" rel="noopener">source</a>' if spec.reference else ""
-        about = [
-            ("Scales", scales_text(spec)),
-            ("Parameters", parameters_text(spec)),
-            ("Weights", size_text(spec)),
-            ("Speed", speed_text(spec)),
-        ]
-        lines = "".join(f"<dt>{escape(head)}</dt><dd>{escape(text)}</dd>" for head, text in ((head, text_of(spec)) for head, text_of in about.items()))
+        texts = {"Scales": scales_text(spec), "Parameters": parameters_text(spec), "Weights": size_text(spec), "Speed": speed_text(spec)}
+        lines = "".join(f"<dt>{escape(head)}</dt><dd>{escape(text)}</dd>" for head, text in texts.items())
         st.html(
             f'<div class="ub-card"><h2>{escape(spec.name)}<span class="ub-badge">{escape(spec.aim)}</span></h2>'
             f"<p class='ub-minor'><code>{escape(spec.id)}</code> · {escape(spec.group)} · {escape(spec.license)}{reference}</p>"
-            f"<p>{escape(spec.summary)}</p><dl>{lines}</dl>{_peek(spec, shown)}</div>"
+            f"<p>{escape(spec.summary)}</p><dl class='ub-facts'>{lines}</dl>{_peek(spec, shown)}</div>"
         )
         _actions(spec, shown)
 

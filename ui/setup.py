@@ -15,11 +15,10 @@ from benchmark.degradation import DOWNSCALERS
 from benchmark.plan import Plan
 from benchmark.schema import Mode
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
-from core import weights as weight_files
 from core.errors import AppError
 from core.image import check_output_size
 from ui.format import seconds
-from ui.state import OWN, SAMPLES, Chosen, choose, picked, put_picks, sample
+from ui.state import OWN, SAMPLES, Chosen, choose, downloads, picked, put_picks, sample
 from upscalers.spec import SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
@@ -27,6 +26,7 @@ PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general
 """What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
 OVERHEAD_S = 0.7
 """What comes to each call: starting a process, loading, scoring, coding the picture."""
+DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
 """Models that are expected to take longer are not chosen unasked."""
 UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
@@ -75,16 +75,16 @@ class Setup:
         """What the whole comparison will take, repeats included; None when nothing is known about one of the upscalers."""
         total = 0.0
         for upscaler_id in self.upscaler_ids:
-            call_s = expected_call_s(upscalers.get(upscaler_id), self.scale, self.input_pixels)
+            call_s = expected_call_s(upscalers.get(upscaler_id), self.scale, self.input_pixels, self.options.get(upscaler_id))
             if call_s is None:
                 return None
             total += OVERHEAD_S + call_s + (0.0 if call_s > RUN_ONCE_ABOVE_S else max(call_s, min(REPEAT_FOR_S, 20 * call_s)))
         return total
 
 
-def expected_call_s(spec: UpscalerSpec, scale: float, input_pixels: int) -> float | None:
+def expected_call_s(spec: UpscalerSpec, scale: float, input_pixels: int, options: Mapping[str, OptionValue] | None = None) -> float | None:
     """Expected seconds of one call on the runtime that would be used."""
-    expected = estimates.estimate(spec, scale, spec.runtime(), "f32", input_pixels)
+    expected = estimates.estimate(spec, scale, spec.runtime(), "f32", input_pixels, options)
     return expected.seconds if expected else None
 
 
@@ -175,6 +175,8 @@ def _upscalers(scale: int, pixels: int) -> tuple[str, ...]:
             st.markdown(f"**{group}**")
             for spec in members:
                 _upscaler_row(spec, scale, pixels)
+        if active := [download.upscaler_id for download in downloads().active()]:
+            st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
     st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
     return tuple(spec.id for spec in chosen)
 
@@ -187,27 +189,28 @@ def _upscaler_row(spec: UpscalerSpec, scale: int, pixels: int) -> None:
     with name.container(gap=None):
         st.checkbox(spec.name, value=picked()[spec.id], key=_pick_key(spec), help=spec.summary)
         st.caption(f"{about} · {spec.license} · {spec.aim}")
-    if status.kind == "download":
+    download = downloads().get(spec.id)
+    if download is not None and download.error:
+        st.error(download.error, icon=":material/error:")
+    if download is not None and download.active:
+        action.caption("Downloading")
+    elif status.kind == "download":
         if action.button(status.text, key=f"fetch {spec.id}", width="stretch"):
-            _fetch(spec, scale)
+            downloads().start(spec.id, spec.required_weights(scale))
+            st.rerun()
     else:
         action.caption(status.text, help=status.reason)
 
 
-def _fetch(spec: UpscalerSpec, scale: int) -> None:
-    bar = st.progress(0.0, f"Downloading the weights of {spec.name}")
-    try:
-        for file in spec.required_weights(scale):
-            weight_files.fetch(file, progress=lambda done, total, name=file.name: _show_progress(bar, name, done, total))
-    except AppError as error:
-        bar.empty()
-        st.error(str(error))
-    else:
-        st.rerun()
-
-
-def _show_progress(bar: DeltaGenerator, name: str, done: int, total: int | None) -> None:
-    bar.progress(min(1.0, done / total) if total else 0.0, name)
+def _watch_downloads(active: list[str]) -> None:
+    """What is being fetched, drawn again every second; the whole page when one has come to its end."""
+    for upscaler_id in active:
+        download = downloads().get(upscaler_id)
+        if download is None or not download.active:
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(download.fraction, f"{upscalers.get(upscaler_id).name}: {download.file_name or 'waiting'}")
+            st.button("Stop", key=f"stop fetch {upscaler_id}", on_click=download.cancel)
 
 
 def _picks(scale: int, pixels: int) -> dict[str, bool]:
