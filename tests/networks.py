@@ -74,6 +74,22 @@ def write_dat(path: Path, *, scale: int, upscaler_id: str = "dat-light", shallow
     torch.save({"params": network.state_dict()}, path)
 
 
+def write_residual(path: Path, *, upscaler_id: str, scale: int) -> None:
+    """A thin RCAN-BAM or DRLN-BAM network, in the folder that the path names."""
+    import torch
+
+    from upscalers.architectures.drln_bam import DRLNBAMSize
+    from upscalers.architectures.rcan_bam import RCANBAMSize
+
+    sizes = {
+        "rcan-bam": RCANBAMSize(scale=scale, groups=1, blocks=2, features=8),
+        "drln-bam": DRLNBAMSize(scale=scale, cascades=(2, 1), features=8),
+    }
+    torch.manual_seed(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(sizes[upscaler_id].build().state_dict(), path)
+
+
 def write_edsr_graph(path: Path, *, scale: int, seed: int = 0) -> np.ndarray:
     """A frozen TensorFlow graph with EDSR's ends: NHWC input, one 3x3 convolution to scale² pixels, NCHW output.
 
@@ -121,3 +137,45 @@ def write_edsr_graph(path: Path, *, scale: int, seed: int = 0) -> np.ndarray:
     output.attr["Tperm"].type = kinds.DT_INT32
     path.write_bytes(graph.SerializeToString())
     return kernel
+
+
+def write_onnx(path: Path, *, scale: int, channels: int = 3, side: int | None = None, half: bool = False, seed: int = 0) -> np.ndarray:
+    """An ONNX network for values in 0..1: one 3x3 convolution near to repeating each pixel, and pixels out of channels.
+
+    `side` fixes its input to so many pixels a side. Returns the kernel, `(channels·scale², channels, 3, 3)`, for `enlarged_by`.
+    """
+    from onnx import TensorProto, helper, numpy_helper, save_model
+
+    kernel = np.random.default_rng(seed).normal(0, 0.02, (channels * scale**2, channels, 3, 3)).astype(np.float32)
+    kernel -= kernel.mean((1, 2, 3), keepdims=True)
+    for output in range(channels * scale**2):
+        kernel[output, output // scale**2, 1, 1] += 1
+    number = np.float16 if half else np.float32
+    kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["picture", "kernel"], ["pixels"], pads=[1, 1, 1, 1]),
+            helper.make_node("DepthToSpace", ["pixels"], ["enlarged"], blocksize=scale, mode="CRD"),
+        ],
+        "enlarger",
+        [helper.make_tensor_value_info("picture", kind, [1, channels, side or "height", side or "width"])],
+        [helper.make_tensor_value_info("enlarged", kind, [1, channels, side and side * scale, side and side * scale])],
+        [numpy_helper.from_array(kernel.astype(number), "kernel")],
+    )
+    save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return kernel
+
+
+def enlarged_by(kernel: np.ndarray, planes: np.ndarray, scale: int) -> np.ndarray:
+    """What the network of `write_onnx` makes of `planes`, `(channels, H, W)`, worked out by SciPy in double precision."""
+    from scipy.signal import correlate2d
+
+    channels, height, width = planes.shape
+    result = np.empty((channels, height * scale, width * scale))
+    for output, weights in enumerate(kernel.astype(float)):
+        channel, place = divmod(output, scale**2)
+        row, column = divmod(place, scale)
+        result[channel, row::scale, column::scale] = sum(
+            correlate2d(plane, weight, mode="same") for plane, weight in zip(planes.astype(float), weights, strict=True)
+        )
+    return result

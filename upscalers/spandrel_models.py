@@ -4,8 +4,6 @@ The families are tables of their own: `esrgan.py`, `dat.py`.
 """
 
 import warnings
-import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +13,7 @@ from core.image import RGB8
 from core.weights import WeightFile
 from runtimes.base import NetworkSource
 from upscalers.base import NetworkUpscaler, to_levels
+from upscalers.state_dicts import read_state_dict
 
 if TYPE_CHECKING:
     import torch
@@ -31,21 +30,7 @@ class SpandrelUpscaler(NetworkUpscaler):
         return NetworkSource(key=self.weights_sha256 or "", module=self._module)
 
     def _module(self) -> "torch.nn.Module":
-        return self._checked(self._state_dict(self.weights[0].path)).model.float().eval()
-
-    def _state_dict(self, path: Path) -> "dict[str, torch.Tensor]":
-        """The tensors of a file, read without running any code that it may hold."""
-        import pickle
-
-        import torch
-        from spandrel import canonicalize_state_dict
-
-        if _is_torchscript(path):
-            raise WeightsError(f"{path.name} contains code (TorchScript); refused. Put the published weights in its place.")
-        try:
-            return canonicalize_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(f"{path.name} is damaged or is no weight file: delete it and fetch it again.") from error
+        return self._checked(read_state_dict(self.weights[0].path)).model.float().eval()
 
     def _checked(self, state_dict: "dict[str, torch.Tensor]") -> "ImageModelDescriptor":
         """The network of a state dict. Raises `WeightsError` when it is no upscaler of this scale."""
@@ -93,7 +78,7 @@ class DenoisingUpscaler(SpandrelUpscaler):
         if len(self.weights) == 1:
             return super()._module()
         # Files nest their tensors under params or params_ema; the loaded network names them alike.
-        denoising, keeping = (self._checked(self._state_dict(weights.path)) for weights in self.weights)
+        denoising, keeping = (self._checked(read_state_dict(weights.path)) for weights in self.weights)
         other = keeping.model.state_dict()
         mixed = {
             name: self._strength * tensor.float() + (1 - self._strength) * other[name].float()
@@ -101,11 +86,3 @@ class DenoisingUpscaler(SpandrelUpscaler):
         }
         denoising.model.load_state_dict(mixed)
         return denoising.model.float().eval()
-
-
-def _is_torchscript(path: Path) -> bool:
-    """Whether a file is a program rather than tensors: such archives hold their constants apart."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())

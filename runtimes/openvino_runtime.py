@@ -1,0 +1,146 @@
+"""OpenVINO on the CPU: reads ONNX files (https://docs.openvino.ai).
+
+Left alone, it computes in bf16 where the CPU can, turns a wish for f16 into bf16, pins its threads to cores that other
+processes use too, and reports its use to its makers: all four are decided here.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import OutOfMemoryError, UnavailableError, WeightsError
+from runtimes.base import F32, NetworkSource, Placement, Precision, Runtime, Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import openvino
+
+# Importing openvino sends an event over the network, and makes files in the home directory, if this package can be imported.
+# An entry of None makes its import fail (https://docs.python.org/3/reference/import.html#the-module-cache); openvino then does
+# without. It stands here, at the top, because whoever imports openvino has imported this module first.
+sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]: the stub of `sys` knows no None
+
+NO_MEMORY = "Out of memory: choose a smaller picture, region or tile."
+MEMORY_WORDS = ("bad_alloc", "Failed to allocate", "out of memory", "not enough memory")
+"""What its messages say when memory was lacking; its exceptions have no type for it."""
+
+
+class OpenVINOSession:
+    """A compiled network with one input and one output."""
+
+    device_name = "CPU"
+
+    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+        self._compiled: openvino.CompiledModel | None = compiled
+        self._request: openvino.InferRequest | None = compiled.create_infer_request()
+
+    @property
+    def precision(self) -> Precision:
+        """The number format in which the compiled network computes, as OpenVINO itself states it."""
+        if self._compiled is None:
+            raise RuntimeError("The session is closed.")
+        return self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
+    def run(self, batch: F32) -> F32:
+        """See `runtimes.base.Session.run`."""
+        if self._request is None:
+            raise RuntimeError("The session is closed.")
+        try:
+            # The input is read in place and the result copied once: the request keeps its own buffer for the next call.
+            outputs = self._request.infer([np.ascontiguousarray(batch)], share_inputs=True, share_outputs=True)
+            result = np.array(outputs[0], np.float32)
+        except RuntimeError as error:
+            if any(words in str(error) for words in MEMORY_WORDS):
+                raise OutOfMemoryError(NO_MEMORY) from error
+            raise
+        if not result.size:
+            # Where the memory for a result of changing size can't be had, it raises nothing and gives one without pixels.
+            raise OutOfMemoryError(NO_MEMORY)
+        return result
+
+    def peak_vram_mib(self) -> float | None:
+        """A CPU has no device memory of its own."""
+        return None
+
+    def close(self) -> None:
+        """Release the network."""
+        self._request = None
+        self._compiled = None
+
+
+class OpenVINORuntime(Runtime):
+    """OpenVINO on the CPU, in f32 unless bf16 is asked for."""
+
+    id = "openvino"
+    name = "OpenVINO"
+    module = "openvino"
+    precisions = ("f32", "bf16")
+
+    def version(self) -> str:
+        """Name and version."""
+        import openvino
+
+        # Such as 2026.4.1-22982-e213a147257-releases/2026/4; what follows the first dash tells nothing to a reader.
+        return f"OpenVINO {openvino.__version__.partition('-')[0]}"
+
+    def open(self, source: NetworkSource, placement: Placement) -> Session:
+        """See `runtimes.base.Runtime.open`.
+
+        Raises
+        ------
+        core.errors.WeightsError
+            The file is damaged, or uses operations that OpenVINO has not.
+        """
+        if source.onnx is None:
+            raise UnavailableError("OpenVINO reads only ONNX files: choose another runtime for this upscaler, such as --runtime auto.")
+        if placement.precision not in self.precisions or placement.device not in ("auto", "cpu"):
+            raise UnavailableError(f"OpenVINO runs in f32 or bf16 on the CPU; asked for {placement.precision} on {placement.device}.")
+        session = OpenVINOSession(_compile(_read_onnx(source.onnx), source.onnx.name, placement))
+        if session.precision != placement.precision:
+            raise UnavailableError(f"This CPU can't compute in {placement.precision}: choose f32.")
+        return session
+
+
+def _read_onnx(path: "Path") -> "openvino.Model":
+    import openvino
+    from openvino.frontend import FrontEndManager
+
+    try:
+        # Asked for by name: `Core.read_model` would try the readers of all other formats on a file that is not ONNX.
+        frontend = FrontEndManager().load_by_framework("onnx")
+        model = frontend.convert(frontend.load(str(path)))
+    except Exception as error:  # its failures share no other base
+        raise WeightsError(_refusal(path.name, error)) from error
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise WeightsError(f"{path.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is expected.")
+    # Networks stored in half precision take and give halves: let it convert, so that every network takes and gives f32.
+    ends = openvino.preprocess.PrePostProcessor(model)
+    ends.input().tensor().set_element_type(openvino.Type.f32)
+    ends.output().tensor().set_element_type(openvino.Type.f32)
+    return ends.build()
+
+
+def _compile(model: "openvino.Model", name: str, placement: Placement) -> "openvino.CompiledModel":
+    import openvino
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": placement.precision,
+        "INFERENCE_NUM_THREADS": placement.threads,
+        "NUM_STREAMS": 1,
+        # Two processes with pinned threads would share the same few cores and leave the others idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+    try:
+        return openvino.Core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        if any(words in str(error) for words in MEMORY_WORDS):
+            raise OutOfMemoryError("Out of memory while the network was prepared: close other programs.") from error
+        raise WeightsError(_refusal(name, error)) from error
+
+
+def _refusal(name: str, error: Exception) -> str:
+    """One line from a message of many, whose last line says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{name} can't be used by OpenVINO: {(lines[-1] if lines else type(error).__name__)[:200]}"
