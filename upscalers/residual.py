@@ -95,7 +95,8 @@ SPECS = (
         license="Apache-2.0",
         reference="https://arxiv.org/abs/1807.02758",
         weights={
-            # The repository has no x2 and x3 at that commit, its last, though the model card speaks of them: should they come, then to main.
+            # At that commit, its last, the repository has no x2 and x3, though the model card speaks of them.
+            # Should they come, they come to main.
             2: _file("rcan-bam", 2, "main"),
             3: _file("rcan-bam", 3, "main"),
             4: _file("rcan-bam", 4, RCAN_REVISION),
