@@ -127,7 +127,6 @@ UNVALIDATED = {
     "nothing": {"etag": ""},
     "a weak ETag": {"etag": 'W/"one"'},
     "a weak ETag and a date": {"etag": 'W/"one"', "last_modified": LAST_YEAR},
-    "a date of just now": {"etag": "", "last_modified": formatdate(usegmt=True)},
     "no date at all": {"etag": "", "last_modified": "yesterday"},
     "compression": {"headers": {"Content-Encoding": "gzip"}, "body": gzip.compress(os.urandom(len(BODY)))},
 }
@@ -135,6 +134,15 @@ UNVALIDATED = {
 
 @pytest.mark.parametrize("more", UNVALIDATED.values(), ids=UNVALIDATED)
 def test_without_proof_that_the_file_is_the_same_nothing_is_kept(server: LocalServer, cache: Path, more: dict[str, Any]):
+    refuse_to_go_on(server, cache, more)
+
+
+def test_a_date_of_just_now_is_no_proof_that_the_file_is_the_same(server: LocalServer, cache: Path):
+    # Made here, not in the table above: that is read when the tests are collected, which can be minutes before this one runs.
+    refuse_to_go_on(server, cache, {"etag": "", "last_modified": formatdate(usegmt=True)})
+
+
+def refuse_to_go_on(server: LocalServer, cache: Path, more: dict[str, Any]) -> None:
     file = published(server.serve("/f", *cut(**more)))
     assert "kept" not in refusal(file)
     assert left_in(cache) == set()
