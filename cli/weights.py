@@ -38,6 +38,9 @@ def fetch_weights(
     max_size: Annotated[
         str | None, typer.Option(help="Leave out files that are larger, or of unknown size: 100MB, 2GB.", show_default=False)
     ] = None,
+    accept_new: Annotated[
+        bool, typer.Option("--accept-new", help="Take a file of unknown hash although it differs from the one first fetched.")
+    ] = False,
 ) -> None:
     """Download weight files and check them against their published hashes. A download that was cut goes on where it stopped."""
     if not (ids or starter or everything):
@@ -55,7 +58,9 @@ def fetch_weights(
             task = progress.add_task(file.name, total=file.size_bytes)
             try:
                 located = weight_files.fetch(
-                    file, progress=lambda done, total, task=task: progress.update(task, completed=done, total=total)
+                    file,
+                    progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),
+                    accept_new=accept_new,
                 )
                 progress.console.print(f"{file.name}: {located.origin}, {'verified' if located.verified else 'hash unknown'}")
             except AppError as error:

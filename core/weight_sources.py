@@ -97,10 +97,11 @@ class Transfer:
             self.resumed = True
 
     def begin(self, *, validator: str | None = None, total: int | None = None) -> None:
-        """Start the part from nothing. Raises `OSError` and `FetchCancelledError`."""
+        """Start the part from nothing. Raises `OSError` and `FetchCancelledError`.
+
+        A record of what was there before may stay: it counts only as long as its hash fits.
+        """
         with self._writing():
-            # First the record: bytes of the new answer must not be taken for those of the old one.
-            self._record.unlink(missing_ok=True)
             if self._stream is not None:
                 self._stream.close()
             self._stream = self.part.open("wb", buffering=0)

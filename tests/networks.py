@@ -74,6 +74,22 @@ def write_dat(path: Path, *, scale: int, upscaler_id: str = "dat-light", shallow
     torch.save({"params": network.state_dict()}, path)
 
 
+def write_residual(path: Path, *, upscaler_id: str, scale: int) -> None:
+    """A thin RCAN-BAM or DRLN-BAM network, in the folder that the path names."""
+    import torch
+
+    from upscalers.architectures.drln_bam import DRLNBAMSize
+    from upscalers.architectures.rcan_bam import RCANBAMSize
+
+    sizes = {
+        "rcan-bam": RCANBAMSize(scale=scale, groups=1, blocks=2, features=8),
+        "drln-bam": DRLNBAMSize(scale=scale, cascades=(2, 1), features=8),
+    }
+    torch.manual_seed(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(sizes[upscaler_id].build().state_dict(), path)
+
+
 def write_edsr_graph(path: Path, *, scale: int, seed: int = 0) -> np.ndarray:
     """A frozen TensorFlow graph with EDSR's ends: NHWC input, one 3x3 convolution to scale² pixels, NCHW output.
 

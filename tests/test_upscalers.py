@@ -28,6 +28,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     for scale in (2, 3, 4):
         networks.write_edsr_graph(folder / f"EDSR_x{scale}.pb", scale=scale)
+        for upscaler_id in ("rcan-bam", "drln-bam"):
+            networks.write_residual(folder / upscaler_id / f"pytorch_model_{scale}x.pt", upscaler_id=upscaler_id, scale=scale)
         for upscaler_id, stem in (("dat-light", "DAT_light"), ("dat-s", "DAT_S"), ("dat-2", "DAT_2"), ("dat", "DAT")):
             networks.write_dat(folder / f"{stem}_x{scale}.pth", scale=scale, upscaler_id=upscaler_id)
     networks.write_rrdbnet(folder / "RealESRGAN_x2.pth", scale=2, unshuffle=True)

@@ -127,7 +127,6 @@ UNVALIDATED = {
     "nothing": {"etag": ""},
     "a weak ETag": {"etag": 'W/"one"'},
     "a weak ETag and a date": {"etag": 'W/"one"', "last_modified": LAST_YEAR},
-    "a date of just now": {"etag": "", "last_modified": formatdate(usegmt=True)},
     "no date at all": {"etag": "", "last_modified": "yesterday"},
     "compression": {"headers": {"Content-Encoding": "gzip"}, "body": gzip.compress(os.urandom(len(BODY)))},
 }
@@ -135,6 +134,15 @@ UNVALIDATED = {
 
 @pytest.mark.parametrize("more", UNVALIDATED.values(), ids=UNVALIDATED)
 def test_without_proof_that_the_file_is_the_same_nothing_is_kept(server: LocalServer, cache: Path, more: dict[str, Any]):
+    refuse_to_go_on(server, cache, more)
+
+
+def test_a_date_of_just_now_is_no_proof_that_the_file_is_the_same(server: LocalServer, cache: Path):
+    # Made here, not in the table above: that is read when the tests are collected, which can be minutes before this one runs.
+    refuse_to_go_on(server, cache, {"etag": "", "last_modified": formatdate(usegmt=True)})
+
+
+def refuse_to_go_on(server: LocalServer, cache: Path, more: dict[str, Any]) -> None:
     file = published(server.serve("/f", *cut(**more)))
     assert "kept" not in refusal(file)
     assert left_in(cache) == set()
@@ -218,7 +226,8 @@ def test_another_range_than_asked_for_is_not_appended(server: LocalServer, conte
 def test_a_compressed_rest_is_not_appended(server: LocalServer):
     file = unpublished_hash(server.serve("/f", *cut()))
     refusal(file)
-    server.serve("/f", whole(headers={"Content-Encoding": "gzip"}), whole())
+    headers = {"Content-Encoding": "gzip", "Content-Range": f"bytes {CUT}-{len(BODY) - 1}/{len(BODY)}"}
+    server.serve("/f", Answer(status=206, body=gzip.compress(OTHER[CUT:]), headers=headers), whole())
     assert fetch(file).path.read_bytes() == BODY
 
 
@@ -236,7 +245,7 @@ def test_a_rest_longer_than_announced_is_dropped(server: LocalServer):
     longer = whole(body=BODY + b"more", chunked=True, headers={"Content-Range": "bytes 131072-307199/307200"})
     server.serve("/f", longer, whole())
     assert fetch(file).path.read_bytes() == BODY
-    assert asked_for(server.log[-1]) == (None, None)
+    assert [asked_for(each)[0] for each in server.log[3:]] == ["bytes=131072-", None]
 
 
 def test_a_part_of_what_the_catalogue_named_before_is_dropped(server: LocalServer, cache: Path):
@@ -288,7 +297,7 @@ def test_a_damaged_part_is_not_built_upon_even_where_no_hash_is_known(
     harm(record)
     server.serve("/f", whole())
     assert fetch(file).path.read_bytes() == BODY
-    assert asked_for(server.log[-1]) == (None, None)
+    assert [asked_for(each) for each in server.log[3:]] == [(None, None)]
     assert left_in(cache) == {NAME, f"{NAME}.first.json"}
 
 
@@ -296,7 +305,7 @@ def test_what_came_after_the_last_record_is_asked_for_again(server: LocalServer,
     file = published(server.serve("/f", *cut()))
     refusal(file)
     with record.with_name(NAME).open("ab") as part:
-        part.write(b"not recorded")
+        part.write(b"not recorded" * 100_000)
     server.serve("/f", whole())
     assert fetch(file).verified
     assert asked_for(server.log[-1]) == ("bytes=131072-", ETAG)

@@ -183,7 +183,10 @@ def new_page(site: Site, context: BrowserContext) -> ComparePage:
     page = context.new_page()
     page.set_default_timeout(WAIT_S * 1000)
     opened = ComparePage(site, page)
-    page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: opened.errors.append(f"{message.text} {message.location.get('url', '')}") if message.type == "error" else None,
+    )
     page.on("pageerror", lambda error: opened.errors.append(str(error)))
     page.on("request", lambda request: opened.requests.append(request.url))
     page.on("websocket", lambda socket: opened.requests.append(socket.url))

@@ -1,0 +1,71 @@
+"""The models page in a real browser: every upscaler is there, can be found, is seen at work, and fails to download in one line."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from page_driver import COMPARISON_S, ComparePage, Site, start_site
+from playwright.sync_api import Locator, expect
+
+import upscalers
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., ComparePage]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Without any weights: only the interpolators are ready."""
+    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_PLUGINS="", UPSCALE_BENCH_WEIGHTS="") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def view(site: Site, visitor: Visit) -> ComparePage:
+    opened = visitor(site)
+    opened.page.get_by_role("link", name="Models").click()
+    expect(opened.page.get_by_text(re.compile(r"\d+ of \d+ models; \d+ are ready"))).to_be_visible()
+    return opened
+
+
+def cards(view: ComparePage) -> Locator:
+    return view.page.locator(".ub-card h2")
+
+
+def test_every_upscaler_has_a_card_and_the_ready_ones_are_seen_at_work(view: ComparePage, site: Site) -> None:
+    total = len(list(upscalers.registry()))
+    expect(cards(view)).to_have_count(total)
+    expect(view.page.get_by_text(f"{total} of {total} models; 4 are ready.")).to_be_visible()
+    halves = view.page.locator(".ub-crop")
+    expect(halves).to_have_count(8, timeout=COMPARISON_S * 1000)
+    address = halves.nth(1).evaluate("element => getComputedStyle(element).backgroundImage.slice(5, -2)")
+    job_id, name = address.split("/")[-2:]
+    assert view.page.request.get(address).body() == (site.directory(job_id) / name).read_bytes()
+
+
+def test_words_find_models_and_the_table_shows_the_same(view: ComparePage) -> None:
+    search = view.page.get_by_role("textbox", name="Search")
+    search.fill("transformer dat")
+    search.press("Enter")
+    expect(cards(view)).to_have_text([re.compile(name) for name in ("DAT light", "DAT-S", "DAT-2", "DAT")])
+    view.page.get_by_role("radio", name="Table").click()
+    expect(view.page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(cards(view)).to_have_count(0)
+    view.page.get_by_role("radio", name="Cards").click()
+    search.fill("no such thing")
+    search.press("Enter")
+    expect(view.page.get_by_text("No model has all these words and marks.")).to_be_visible()
+    search.fill("")
+    search.press("Enter")
+
+
+def test_a_download_that_fails_says_why_in_its_card(view: ComparePage) -> None:
+    search = view.page.get_by_role("textbox", name="Search")
+    search.fill("2018")
+    search.press("Enter")
+    expect(cards(view)).to_have_text([re.compile("ESRGAN")])
+    view.page.get_by_test_id("stMain").get_by_role("button", name=re.compile("Download$")).click()
+    failure = view.page.get_by_test_id("stAlert")
+    expect(failure).to_contain_text("ESRGAN.pth can't be fetched")
+    expect(failure).to_contain_text("UPSCALE_BENCH_OFFLINE")
