@@ -43,6 +43,8 @@ class ModelKey:
     precision: Precision
     threads: int
     options: tuple[tuple[str, OptionValue], ...]
+    weights: tuple[str | None, ...]
+    """Published hashes of its weight files: an id can be given to another model while this one is warm."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def facts(spec: UpscalerSpec) -> dict[str, Any]:
         "Status": STATES[state_of(spec)],
         "Speed here": speed_text(spec),
         "Licence": spec.license,
-        "Source": spec.reference,
+        "Source": spec.reference or None,
     }
 
 

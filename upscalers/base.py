@@ -175,9 +175,10 @@ class NetworkUpscaler(Upscaler):
 
     def _load(self, runtime: str, placement: Placement) -> None:
         found = [(file, locate(file)) for file in self._files()]
-        missing = [file.name for file, place in found if place is None]
+        missing = [file for file, place in found if place is None]
         if missing:
-            raise WeightsError(f"{self.spec.name} needs {', '.join(missing)}: {weights_remedy(self.spec.id)}.")
+            names = ", ".join(file.name for file in missing)
+            raise WeightsError(f"{self.spec.name} needs {names}: {weights_remedy(self.spec.id, missing)}.")
         self.weights = tuple(place for _, place in found if place is not None)
         self._session = RUNTIMES.get(runtime).open(self._source(), placement)
 
@@ -188,6 +189,29 @@ class NetworkUpscaler(Upscaler):
     def peak_vram_mib(self) -> float | None:
         """Largest device memory since the last call of this method, in MiB; None without separate device memory."""
         return self.session.peak_vram_mib()
+
+
+def enlarge_rgb(tile: RGB8, network: Callable[[F32], F32]) -> RGB8:
+    """Enlarge a picture by a network for RGB.
+
+    Parameters
+    ----------
+    tile:
+        `(H, W, 3)` uint8 sRGB; not written to.
+    network:
+        Maps RGB in 0..1, float32 `(1, 3, H, W)`, to `(1, 3, scale·H, scale·W)`.
+
+    Returns
+    -------
+    `(scale·H, scale·W, 3)` uint8 sRGB, C-contiguous.
+
+    Raises
+    ------
+    core.errors.ModelError
+        The network gave NaN or an infinite value.
+    """
+    batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[np.newaxis], np.float32) / np.float32(255)
+    return np.ascontiguousarray(to_levels(network(batch)[0].transpose(1, 2, 0)))
 
 
 def to_levels(samples: F32, full_scale: float = 255.0) -> NDArray[np.uint8]:

@@ -9,9 +9,11 @@ BEGIN, END = "<!-- upscalers: begin -->", "<!-- upscalers: end -->"
 
 
 def markdown_table() -> str:
-    """A Markdown table with a line per upscaler."""
+    """A Markdown table with a line per upscaler; without the models that somebody added on this machine."""
     lines = ["| id | name | kind | aim | scales | runtimes | licence | weights | source |", "|---|---|---|---|---|---|---|---|---|"]
     for spec in upscalers.registry():
+        if spec.group == "Custom":
+            continue
         scales = ", ".join(f"x{scale}" for scale in spec.scales) + (", any" if spec.fractional else "")
         sizes = [file.size_bytes for files in spec.weights.values() for file in files if not file.optional]
         known = [size for size in sizes if size]

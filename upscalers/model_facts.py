@@ -2,13 +2,14 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 ModelFormat = Literal["pytorch", "safetensors", "onnx"]
 FORMATS: dict[str, ModelFormat] = {".pth": "pytorch", ".pt": "pytorch", ".ckpt": "pytorch", ".safetensors": "safetensors", ".onnx": "onnx"}
 """The endings of file names that can be added."""
+Pixels = Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,26 +19,28 @@ class ModelFacts:
     format: ModelFormat
     architecture: str
     """spandrel's name of the architecture, such as `ESRGAN`; `ONNX` for any graph."""
-    scale: int
-    channels: int
+    scale: Annotated[int, Field(ge=2, le=16)]
+    channels: Annotated[int, Field(ge=1, le=3)]
     """3: RGB in and out. 1: luma in and out; the colours are enlarged by bicubic."""
     parameters: int
     """Numbers in its weights."""
     size_bytes: int
     sha256: str
-    min_side_px: int
+    min_side_px: Pixels
     """Shortest side that it takes."""
-    multiple_of_px: int
+    multiple_of_px: Pixels
     """What the sides must be a multiple of."""
-    fixed_side_px: int | None
+    fixed_side_px: Pixels | None
     """The only height and width that it takes; None where any will do."""
-    tile_px: int
+    tile_px: Pixels
     """Side of the tiles in which large pictures are run, such that one needs no more than half of the memory allowed."""
     overlap_px: int
-    sample_px: int
+    sample_px: Pixels
     """Pixels of the picture on which `sample_s` was measured."""
-    sample_s: float
+    sample_s: Annotated[float, Field(ge=0)]
     """Seconds of one call on this machine, on the CPU in f32."""
+    sample_gflops: Annotated[float, Field(gt=0)]
+    """The machine's matrix rate (`runtimes.speed`), measured beside it."""
 
     def notes(self) -> list[str]:
         """What a person should know before using it, one sentence each."""

@@ -17,6 +17,7 @@ from core.settings import MIB, settings
 from core.weight_hashes import sha256_of
 from runtimes import RUNTIMES
 from runtimes.base import F32, NetworkSource, Placement
+from runtimes.speed import matrix_gflops
 from upscalers.model_facts import FORMATS, ModelFacts
 from upscalers.model_rules import MAX_BYTES, MAX_SCALE, exceeds_limits, is_damaged, is_no_upscaler, is_unknown
 from upscalers.onnx_files import read_onnx
@@ -194,6 +195,7 @@ class _Probe:
             overlap_px=min(overlap_px, tile_px // 4) if fixed_side_px is None else min(16, tile_px // 4),
             sample_px=height * width,
             sample_s=sample_s,
+            sample_gflops=matrix_gflops(),
         )
 
     def _measured(self, picture: F32) -> tuple[float | None, float]:

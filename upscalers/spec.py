@@ -1,11 +1,11 @@
 """The facts about an upscaler, readable without loading or importing anything heavy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import UsageError
-from core.weights import WeightFile
+from core.weights import AddedSource, WeightFile
 from core.weights import status as weight_status
 from runtimes import RUNTIMES
 from runtimes.tiling import Tiling
@@ -13,7 +13,7 @@ from runtimes.tiling import Tiling
 if TYPE_CHECKING:
     from upscalers.base import Upscaler
 
-Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion"]
+Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion", "Custom"]
 Aim = Literal["faithful", "vivid"]
 OptionValue = float | int | str
 Build = Callable[["UpscalerSpec", int | float, Mapping[str, OptionValue]], "Upscaler"]
@@ -102,9 +102,9 @@ class UpscalerSpec:
     runtimes: tuple[str, ...]
     """Ids of the runtimes that can run it, the fastest first."""
     license: str
-    """SPDX id of the weights' or code's licence."""
+    """SPDX id of the weights' or code's licence; `unknown` for a model that a person added."""
     reference: str
-    """Paper or repository: an address."""
+    """Paper or repository: an address; empty for a model that a person added."""
     weights: Mapping[int, tuple[WeightFile, ...]] = field(default_factory=dict)
     """Weight files per scale; empty for methods without any."""
     tiling: Mapping[int, Tiling] = field(default_factory=dict)
@@ -171,13 +171,15 @@ class UpscalerSpec:
         missing = [file for file in self.required_weights(scale) if weight_status(file).located is None]
         if not missing:
             return Status("ready", "Ready")
+        if any(isinstance(file.source, AddedSource) for file in missing):
+            return Status("unavailable", "Changed or lost", f"{self.name}: {weights_remedy(self.id, missing)}.")
         sizes = [file.size_bytes for file in missing]
         size = f" {_megabytes(sum(known))}" if len(known := [each for each in sizes if each]) == len(sizes) else ""
         names = ", ".join(file.name for file in missing)
         return Status(
             "download",
             f"Download{size}",
-            f"Weights not downloaded ({names}): {weights_remedy(self.id)}.",
+            f"Weights not downloaded ({names}): {weights_remedy(self.id, missing)}.",
         )
 
     def unavailable_reason(self, scale: float | None = None) -> str | None:
@@ -187,8 +189,10 @@ class UpscalerSpec:
         return None if any(status.kind == "ready" for status in statuses) else statuses[0].reason
 
 
-def weights_remedy(upscaler_id: str) -> str:
-    """What to do when weights are missing."""
+def weights_remedy(upscaler_id: str, missing: Sequence[WeightFile]) -> str:
+    """What to do when these weights are missing."""
+    if any(isinstance(file.source, AddedSource) for file in missing):
+        return f"its file was changed or lost after it was added; remove {upscaler_id} and add the file again"
     return f"run `upscale-bench weights fetch {upscaler_id}` or put them into a directory named in UPSCALE_BENCH_WEIGHTS"
 
 
