@@ -9,7 +9,7 @@ from benchmark.schema import Mode, Row
 from core.errors import UsageError
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
-from upscalers.spec import SCORED_SCALES
+from upscalers.spec import SCORED_SCALES, check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Plan:
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Per upscaler id."""
     seed: int | None = None
+    """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
 
     def __post_init__(self) -> None:
@@ -38,6 +39,7 @@ class Plan:
             raise UsageError(f"A scale lies between 1 and 16; got {self.scale:g}.")
         if self.repeats is not None and not 0 <= self.repeats <= 1000:
             raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
+        check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
         if self.runtime != "auto":
             RUNTIMES.get(self.runtime)
@@ -74,7 +76,8 @@ class Plan:
             precision=precision,
             threads=1 if spec.runtimes == ("pillow",) else usable_cores(),
             options=options,
-            seed=self.seed if spec.stochastic else None,
+            seed=spec.seed_for(self.seed),
+            progress_unit=spec.progress_unit,
             lr_source="input" if self.mode == "as-is" else self.downscale,
         )
         if spec.trained_for and self.mode == "restore" and spec.trained_for != self.downscale:

@@ -18,14 +18,14 @@ from core.errors import UsageError
 from core.registry import Registry
 from core.settings import settings
 from runtimes.base import Placement
-from upscalers import interpolation, opencv_dnn, spandrel_models
+from upscalers import diffusion, interpolation, opencv_dnn, spandrel_models
 from upscalers.base import Upscaler
 from upscalers.spec import SCORED_SCALES, Status, UpscalerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAMILIES = (interpolation, opencv_dnn, spandrel_models)
+FAMILIES = (interpolation, opencv_dnn, spandrel_models, diffusion)
 
 __all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "get", "registry", "upscale"]
 
