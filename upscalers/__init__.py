@@ -18,14 +18,14 @@ from core.errors import UsageError
 from core.registry import Registry
 from core.settings import settings
 from runtimes.base import Placement
-from upscalers import dat, esrgan, interpolation, opencv_dnn, residual
+from upscalers import dat, diffusion, esrgan, interpolation, opencv_dnn, residual
 from upscalers.base import Upscaler
 from upscalers.spec import SCORED_SCALES, Status, UpscalerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAMILIES = (interpolation, opencv_dnn, esrgan, dat, residual)
+FAMILIES = (interpolation, opencv_dnn, esrgan, dat, residual, diffusion)
 
 __all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "get", "registry", "upscale"]
 
