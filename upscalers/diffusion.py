@@ -199,6 +199,8 @@ SPECS = (
                 help="Noise added to the small picture first: more of it lets the model invent more.",
             ),
         ),
+        # UNet, text encoder and autoencoder together.
+        parameter_count={SCALE: 869_111_787},
         work=_work,
         seconds_per_mp={SCALE: 71000.0},
         build=DiffusionUpscaler,
