@@ -2,23 +2,20 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 
 from core.files import write_atomically
 from core.settings import settings
+from runtimes.speed import REFERENCE_GFLOPS, matrix_gflops
 from upscalers.spec import OptionValue, UpscalerSpec
 
 log = logging.getLogger(__name__)
 
-REFERENCE_GFLOPS = 100.0
-"""The matrix rate for which `UpscalerSpec.seconds_per_mp` is stated."""
 SMOOTHING = 0.5
 """Weight of the newest measurement against those before it."""
 
@@ -78,21 +75,24 @@ def record(
     _change(change)
 
 
+def forget(upscaler_id: str) -> None:
+    """Drop what was measured of an upscaler that is gone: another may get its id."""
+
+    def change(known: dict[str, Any]) -> None:
+        rates = known.get("seconds_per_mp", {})
+        known["seconds_per_mp"] = {key: rate for key, rate in rates.items() if not key.startswith(f"{upscaler_id}@")}
+
+    _change(change)
+
+
 def machine_is_probed() -> bool:
     """Whether `probe_machine` has been called on this machine."""
     return "matrix_gflops" in _read()
 
 
 def probe_machine() -> float:
-    """Measure and remember the machine's matrix rate in GFLOP/s (f32, a product of two 1024x1024 matrices, best of five)."""
-    size = 1024
-    left = np.random.default_rng(0).random((size, size), np.float32)
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        np.matmul(left, left)
-        seconds.append(time.perf_counter() - started)
-    rate = 2 * size**3 / min(seconds) / 1e9
+    """Measure and remember the machine's matrix rate in GFLOP/s."""
+    rate = matrix_gflops()
     _change(lambda known: known.update(matrix_gflops=rate))
     return rate
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-import upscalers
+from benchmark.labels import label_of
 from benchmark.schema import Comparison, Row
 
 PROGRESS_FIELDS = {"stage", "tiles_done", "tiles_total", "progress_unit", "expected_s", "started_at"}
@@ -105,7 +105,7 @@ def strip(directory: Path, job: Comparison) -> Image.Image:
     for row in job.rows:
         if row.output_path:
             psnr_db = row.scores["rgb"].psnr_db if row.scores else None
-            name = upscalers.get(row.upscaler).name
+            name = label_of(row).name
             tiles.append((f"{name}\n{psnr_db:.2f} dB" if psnr_db is not None else name, _crop(directory / row.output_path, 1)))
     height = max((tile.height for _, tile in tiles), default=0)
     width = sum(max(tile.width, 96) + GAP_PX for _, tile in tiles) + GAP_PX

@@ -1,8 +1,9 @@
 """The files of a model on this machine: which there are to fetch, and what can be deleted."""
 
-from benchmark import previews
+from benchmark import estimates, previews
 from core import weights
 from core.weights import WeightFile
+from upscalers import custom
 from upscalers.spec import UpscalerSpec
 
 
@@ -32,12 +33,21 @@ def _located_bytes(file: WeightFile) -> int | None:
 
 
 def removable(spec: UpscalerSpec) -> bool:
-    """Whether some of its files were downloaded by this program; what lies in a person's own directories is not touched."""
-    return any(weights.cached_bytes(file) > 0 for file in all_files(spec))
+    """Whether it was added, or some of its files downloaded, by this program; what lies in a person's own directories is not touched."""
+    return custom.is_added(spec.id) or any(weights.cached_bytes(file) > 0 for file in all_files(spec))
 
 
 def remove(spec: UpscalerSpec) -> None:
-    """Delete what was downloaded for it. Raises `core.errors.WeightsError` when a file can't be deleted."""
+    """Delete what was downloaded for it, or the model itself if it was added.
+
+    Raises
+    ------
+    core.errors.AppError
+        A file can't be deleted.
+    """
+    if custom.is_added(spec.id):
+        custom.remove(spec.id)
+        estimates.forget(spec.id)
     for file in all_files(spec):
         weights.remove(file)
     previews.forget(spec.id)

@@ -73,6 +73,8 @@ class Plan:
             )
         row = Row(
             upscaler=spec.id,
+            name=spec.name,
+            aim=spec.aim,
             scale=self.scale,
             runtime=runtime_id,
             precision=precision,

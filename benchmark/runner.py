@@ -26,6 +26,7 @@ from core.errors import AppError
 from core.image import ALPHA8, RGB8, check_output_size, decode, encode_png, on_white, resize_alpha, safe_stem
 from metrics.protocol import Fingerprint
 from runtimes.base import Precision
+from upscalers.spec import UpscalerSpec
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,8 @@ class ComparisonRun:
         job.machine = machine_facts()
         pixels = small.shape[0] * small.shape[1]
         for row in job.rows:
-            expected = estimates.estimate(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, pixels, row.options)
+            spec = upscalers.find(row.upscaler)
+            expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options) if spec else None
             row.expected_s = expected.seconds if expected else None
         jobs.forget_source(self.directory)
         self._save()
@@ -161,12 +163,17 @@ class ComparisonRun:
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
         model = None
+        spec = upscalers.find(row.upscaler)
+        if spec is None:
+            row.status, row.reason, row.stage = "unavailable", "It was removed before its turn came.", "done"
+            self._save()
+            return None
         try:
             # Only the interpolators are so light that they need not wait for imports in the background.
             if row.runtime != LIGHT_RUNTIME:
                 self._pool.wait_until_idle(self._is_cancelled)
             with machine_lock(self._is_cancelled):
-                model = self._pool.get(_key(row))
+                model = self._pool.get(_key(row, spec))
                 return self._timed_first_call(row, model)
         except CancelledError:
             return None
@@ -280,9 +287,10 @@ class ComparisonRun:
         if typical_s and row.width and row.height:
             row.output_mp_per_s = row.width * row.height / 1e6 / typical_s
             # The first call of a quick model is mostly set-up and says nothing about its speed.
-            if not row.contended and (calls_s or typical_s > RUN_ONCE_ABOVE_S):
+            spec = upscalers.find(row.upscaler)
+            if spec and not row.contended and (calls_s or typical_s > RUN_ONCE_ABOVE_S):
                 height, width = self._small.shape[:2]
-                estimates.record(upscalers.get(row.upscaler), row.scale, row.runtime, row.precision, height * width, typical_s, row.options)
+                estimates.record(spec, row.scale, row.runtime, row.precision, height * width, typical_s, row.options)
         row.stage = "done"
         self._save()
 
@@ -325,5 +333,13 @@ class ComparisonRun:
                 jobs.save(self.directory, self.job, durable=durable)
 
 
-def _key(row: Row) -> ModelKey:
-    return ModelKey(row.upscaler, row.scale, row.runtime, cast("Precision", row.precision), row.threads, tuple(sorted(row.options.items())))
+def _key(row: Row, spec: UpscalerSpec) -> ModelKey:
+    return ModelKey(
+        upscaler=row.upscaler,
+        scale=row.scale,
+        runtime=row.runtime,
+        precision=cast("Precision", row.precision),
+        threads=row.threads,
+        options=tuple(sorted(row.options.items())),
+        weights=tuple(file.sha256 for file in spec.required_weights(row.scale)),
+    )

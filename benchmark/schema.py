@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from upscalers.spec import OptionValue, ProgressUnit
+from upscalers.spec import Aim, OptionValue, ProgressUnit
 
 RowStatus = Literal["ok", "failed", "crashed", "oom", "timeout", "cancelled", "unavailable", "skipped"]
 Stage = Literal["waiting", "loading", "running", "timing", "done"]
@@ -37,6 +37,10 @@ class Row(_Document):
     """What one upscaler did with one picture. Times in seconds, memory in MiB."""
 
     upscaler: str
+    name: str | None = None
+    """The upscaler's name for people when this was planned: it may have been removed since. None in rows of older versions."""
+    aim: Aim | None = None
+    """Likewise its aim."""
     scale: float
     runtime: str
     precision: str

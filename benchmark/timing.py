@@ -154,25 +154,3 @@ def _process_s(pid: int) -> float | None:
     except psutil.NoSuchProcess:
         return None
     return times.user + times.system
-
-
-def clear_peak_memory() -> bool:
-    """Start a new measurement of this process's largest resident memory. Source: proc(5), `/proc/pid/clear_refs`.
-
-    Returns whether the system has it (Linux).
-    """
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def peak_memory_mib() -> float | None:
-    """This process's largest resident memory since `clear_peak_memory`, in MiB; None where the system doesn't tell."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return int(line.split()[1]) / 1024 if line else None

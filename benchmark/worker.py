@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 
 import upscalers
-from benchmark.timing import clear_peak_memory, peak_memory_mib
 from core.errors import AppError, OutOfMemoryError, UnavailableError
 from core.image import RGB8
+from core.memory import clear_peak_memory, peak_memory_mib
 from runtimes import RUNTIMES
 from runtimes.base import Placement, Precision
 from upscalers.base import Progress, Upscaler
@@ -43,6 +43,8 @@ class ModelKey:
     precision: Precision
     threads: int
     options: tuple[tuple[str, OptionValue], ...]
+    weights: tuple[str | None, ...]
+    """Published hashes of its weight files: an id can be given to another model while this one is warm."""
 
 
 @dataclass(frozen=True)

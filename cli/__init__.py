@@ -31,6 +31,7 @@ weights_app.command("fetch")(weights.fetch_weights)
 app.add_typer(weights_app, name="weights")
 
 models_app = typer.Typer(no_args_is_help=True, help="One upscaler at a time.")
+models_app.command("add")(models.add_model)
 models_app.command("show")(models.show_model)
 models_app.command("remove")(models.remove_model)
 app.add_typer(models_app, name="models")

@@ -1,6 +1,8 @@
-"""`models`: everything about one upscaler, and its files on this machine."""
+"""`models`: everything about one upscaler, its files on this machine, and model files of one's own."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -9,7 +11,31 @@ from benchmark import estimates, model_files
 from cli.output import AsJson, print_json
 from core import weights as weight_files
 from core.errors import UsageError
-from upscalers.spec import UpscalerSpec
+from upscalers import custom
+from upscalers.spec import SCORED_SCALES, Aim, UpscalerSpec
+
+
+def add_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth, .pt, .ckpt, .safetensors or .onnx file.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Name for people; the id is made from it.", show_default="that of the file")] = None,
+    aim: Annotated[str, typer.Option(help="faithful or vivid: among which upscalers its scores are compared.")] = "faithful",
+    as_json: AsJson = False,
+) -> None:
+    """Check a model file of your own and make it an upscaler like the others. No code in it is run."""
+    spec = custom.add(file, name=name, aim=cast("Aim", aim))
+    scale = spec.scales[0]
+    following = (
+        f"upscale-bench compare IMAGE --scale {scale} --upscalers bicubic,{spec.id}"
+        if scale in SCORED_SCALES
+        else f"upscale-bench upscale IMAGE --scale {scale} --upscaler {spec.id} -o RESULT.png"
+    )
+    facts = custom.facts_of(spec)
+    if as_json:
+        print_json({"schema": 1, **_entry(spec), "facts": asdict(facts) if facts else None, "next": following})
+        return
+    typer.echo(f"{spec.id}: {facts.architecture if facts else ''} x{scale}, {spec.parameter_count[scale]:,} parameters, {spec.aim}")
+    typer.echo(spec.summary)
+    typer.echo(following)
 
 
 def show_model(
@@ -95,7 +121,12 @@ def weights_entry(spec: UpscalerSpec, scale: int, file: weight_files.WeightFile)
 def remove_model(
     upscaler_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the upscaler.", show_default=False)],
 ) -> None:
-    """Delete the downloaded weights of an upscaler; what lies in your own directories stays."""
+    """Delete a model that you added, or the downloaded weights of an upscaler; what lies in your own directories stays."""
+    if custom.is_added(upscaler_id) and upscalers.find(upscaler_id) is None:
+        # Its record is damaged, so the registry left it out.
+        custom.remove(upscaler_id)
+        typer.echo(f"{upscaler_id}: deleted")
+        return
     spec = upscalers.get(upscaler_id)
     if not model_files.removable(spec):
         raise UsageError(f"{spec.id} has no files that this program stored: there is nothing to delete.")

@@ -6,6 +6,8 @@
     ├── ImageError          a picture that can't be accepted
     ├── WeightsError        a weight file that is missing, damaged or can't be fetched
     │   └── FetchCancelledError     somebody stopped its download (core.weight_sources)
+    ├── ModelFileError      a model file of the user's own that can't be added
+    │   └── CheckCancelledError     somebody stopped its check
     ├── UnavailableError    an upscaler or runtime that can't run here
     ├── ModelError          a model that ran and gave no usable picture
     │   └── OutOfMemoryError    it needed more memory than there is
@@ -34,6 +36,14 @@ class ImageError(AppError):
 
 class WeightsError(AppError):
     """A weight file that is missing, damaged, or could not be fetched."""
+
+
+class ModelFileError(AppError):
+    """A model file of the user's own that can't be added: it holds code, is damaged, too large, or no image upscaler."""
+
+
+class CheckCancelledError(ModelFileError):
+    """The person stopped the check of a model file."""
 
 
 class UnavailableError(AppError):

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     """What one call may use beside the loaded model, in MiB; more ends the call with status `oom`."""
     warm_memory_mib: int = 6 * 1024
     """What all loaded models together may hold, in MiB; above it the least recently used are unloaded."""
+    check_timeout_s: float = 120.0
+    """How long the check of an added model file may take, in seconds."""
+    check_memory_mib: int = 6 * 1024
+    """What that check may use in all, in MiB."""
     stall_timeout_s: float = 900.0
     """A model that reports no finished tile for so many seconds is ended with status `timeout`."""
     max_jobs: int = 50
@@ -62,6 +66,11 @@ class Settings(BaseSettings):
     def weight_cache(self) -> Path:
         """Where downloaded weight files are kept."""
         return self.home / "weights"
+
+    @property
+    def models(self) -> Path:
+        """Where the models that a person added are kept, one directory each."""
+        return self.home / "models"
 
     @property
     def comparisons(self) -> Path:

@@ -75,4 +75,4 @@ class LocatedWeights:
     """The hash of the bytes that lie there."""
     verified: bool
     """True if that is the published hash; False if it is another, or none is published."""
-    origin: Literal["directory", "cache"]
+    origin: Literal["directory", "cache", "models"]

@@ -221,6 +221,26 @@ class Source(ABC):
 
 
 @dataclass(frozen=True)
+class AddedSource(Source):
+    """A model file that a person added. It lies among the models (`Settings.models`) and nowhere else: it is only found, never fetched."""
+
+    needs_network: ClassVar[bool] = False
+
+    @property
+    def origin(self) -> str:
+        """Whose file it is."""
+        return "your own files"
+
+    def remedy(self, name: str) -> str:
+        """What to do about a file that is lost or changed."""
+        return f"{name} was changed or lost after it was added: remove the model and add its file again."
+
+    def download(self, transfer: Transfer) -> None:
+        """Always fails: nobody publishes it."""
+        raise SourceError("nobody publishes it")
+
+
+@dataclass(frozen=True)
 class FileSource(Source):
     """A file on this machine or on a mounted disk. It is copied into the cache, so that its disk may go away afterwards."""
 

@@ -17,10 +17,11 @@ from core.hub_source import HuggingFaceSource
 from core.settings import settings
 from core.weight_file import LocatedWeights, WeightFile
 from core.weight_hashes import fresh_sha256_of, remembered_sha256_of, sha256_of
-from core.weight_sources import FetchCancelledError, FileSource, Source
+from core.weight_sources import AddedSource, FetchCancelledError, FileSource, Source
 from core.wheel_source import WheelSource
 
 __all__ = [
+    "AddedSource",
     "FetchCancelledError",
     "FileSource",
     "HttpSource",
@@ -47,7 +48,7 @@ class WeightStatus:
     """What a page says of a weight file."""
 
     state: Literal["verified", "unverified", "missing", "damaged"]
-    """`damaged`: there is only a cached file with a wrong hash, which `fetch` replaces."""
+    """`damaged`: there is only a cached file with a wrong hash, which `fetch` replaces, or an added one, which nobody can replace."""
     located: LocatedWeights | None
     """The file that `locate` would give; None if it is missing or damaged."""
 
@@ -57,6 +58,8 @@ def locate(file: WeightFile) -> LocatedWeights | None:
 
     A file that the user provides is used whatever its hash is; `verified` tells. A cached file is used only if its hash is
     the published one or, where none is published, the one recorded when it was fetched. The bytes are read each time.
+
+    A model file that a person added (`AddedSource`) is looked for among the models only, and used only while it is as it was then.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def status(file: WeightFile) -> WeightStatus:
     located = _find(file, remembered_sha256_of)
     if located is not None:
         return WeightStatus("verified" if located.verified else "unverified", located)
-    return WeightStatus("damaged" if file.cached.is_file() else "missing", None)
+    return WeightStatus("damaged" if _own_place(file).is_file() else "missing", None)
 
 
 def fetch(
@@ -154,14 +157,20 @@ def remove(file: WeightFile) -> bool:
 
 
 def _find(file: WeightFile, digest: Callable[[Path], str]) -> LocatedWeights | None:
-    for directory in settings().weight_directories:
+    added = isinstance(file.source, AddedSource)
+    for directory in () if added else settings().weight_directories:
         path = directory / file.name
         if sha256 := _digest(path, digest):
             return LocatedWeights(path, sha256, verified=sha256 == file.sha256, origin="directory")
-    expected = file.expected_sha256()
-    if expected and _digest(file.cached, digest) == expected:
-        return LocatedWeights(file.cached, expected, verified=file.sha256 is not None, origin="cache")
+    expected, path = file.expected_sha256(), _own_place(file)
+    if expected and _digest(path, digest) == expected:
+        return LocatedWeights(path, expected, verified=file.sha256 is not None, origin="models" if added else "cache")
     return None
+
+
+def _own_place(file: WeightFile) -> Path:
+    """Where this program keeps the file."""
+    return settings().models / file.name if isinstance(file.source, AddedSource) else file.cached
 
 
 def _digest(path: Path, digest: Callable[[Path], str]) -> str | None:

@@ -24,13 +24,19 @@ class Tiling:
     """How a network's input is cut."""
 
     tile_px: int
-    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles of at most `tile_px` a side."""
+    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles of at most `tile_px` a side. See `strict`."""
     overlap_px: int
     """Pixels of neighbourhood on each side of a tile's core; at least the network's receptive radius for exact results."""
+    strict: bool = False
+    """Whether no side may exceed `tile_px`, not even that of a long and narrow picture: for networks of one fixed size."""
 
     def __post_init__(self) -> None:
         if self.tile_px <= 2 * self.overlap_px:
             raise ValueError(f"A tile of {self.tile_px} px has no core with an overlap of {self.overlap_px} px.")
+
+    def takes_whole(self, height: int, width: int) -> bool:
+        """Whether a picture of this size is run whole."""
+        return max(height, width) <= self.tile_px if self.strict else height * width <= self.tile_px**2
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int 
     The cores cover each pixel exactly once; they are of nearly equal size, so that no sliver remains at the edge. With `multiple_px`,
     which must divide the picture's sides and the tiling, all edges lie on multiples of it.
     """
-    if tiling is None or height * width <= tiling.tile_px**2:
+    if tiling is None or tiling.takes_whole(height, width):
         return [Tile(0, height, 0, width, 0, height, 0, width)]
     overlap = tiling.overlap_px
     core = tiling.tile_px - 2 * overlap

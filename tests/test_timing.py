@@ -14,12 +14,11 @@ from benchmark.environment import machine_facts, machine_label
 from benchmark.timing import (
     CancelledError,
     ContentionMeter,
-    clear_peak_memory,
     machine_lock,
-    peak_memory_mib,
     percentile,
     wants_another_call,
 )
+from core.memory import clear_peak_memory, peak_memory_mib
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20])

@@ -85,7 +85,7 @@ def facts(spec: UpscalerSpec) -> dict[str, Any]:
         "Output MP/s here": measured[0] if measured else None,
         "Measured": f"x{measured[1]} {measured[2]}" if measured else None,
         "Licence": spec.license,
-        "Source": spec.reference,
+        "Source": spec.reference or None,
     }
 
 

@@ -5,8 +5,8 @@ from typing import TypedDict
 
 import streamlit as st
 
-import upscalers
 from benchmark import export, jobs
+from benchmark.labels import label_of
 from benchmark.schema import Comparison, Row
 from ui.format import mebibytes, number, seconds
 from ui.image_route import picture_url
@@ -72,7 +72,7 @@ def _given(job: Comparison, picture_id: str, label: str, path: str, width: int, 
 
 
 def _result(job: Comparison, row: Row) -> Shown:
-    spec = upscalers.get(row.upscaler)
+    words = label_of(row)
     width, height = frame(job)
     url = picture_url(job.id, row.output_path) if row.output_path else None
     state: State = "ready" if row.stage == "done" else row.stage
@@ -82,14 +82,14 @@ def _result(job: Comparison, row: Row) -> Shown:
     if row.stage == "done" and not row.output_path:
         state, message = "failed", row.reason or "No picture"
     progress = row.tiles_done / row.tiles_total if row.tiles_total else None
-    parts = [spec.aim]
+    parts = [words.aim]
     if row.scores:
         scores = row.scores["rgb"]
         parts.append("identical" if scores.identical else f"{number(scores.psnr_db, 2)} dB")
     if row.output_path:
         parts.append(seconds(row.warm_p50_s or row.first_s))
     action = "Run again" if state == "failed" and row.status != "unavailable" else ""
-    return Shown(row.upscaler, spec.name, url, width, height, " · ".join(parts), state, message, progress, action=action)
+    return Shown(row.upscaler, words.name, url, width, height, " · ".join(parts), state, message, progress, action=action)
 
 
 def status_line(job: Comparison, ahead: int) -> str:
@@ -117,7 +117,7 @@ def table(job: Comparison, protocol: str) -> str:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
     for aim in ("faithful", "vivid"):
-        rows = [row for row in job.rows if upscalers.get(row.upscaler).aim == aim]
+        rows = [row for row in job.rows if label_of(row).aim == aim]
         if not rows:
             continue
         body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{aim.capitalize()}</th></tr>'
@@ -142,8 +142,8 @@ def _best(rows: list[Row], protocol: str) -> set[str]:
 
 
 def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool) -> str:
-    spec = upscalers.get(row.upscaler)
-    name = f'<th scope="row" title="{escape(spec.summary)}">{escape(spec.name)}{_badges(row, best=best)}</th>'
+    words = label_of(row)
+    name = f'<th scope="row" title="{escape(words.summary)}">{escape(words.name)}{_badges(row, best=best)}</th>'
     if not row.output_path:
         text = row.reason if row.stage == "done" else STAGES[row.stage]
         return f'<tr>{name}<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td></tr>'

@@ -4,11 +4,12 @@
     upscale(picture, "bicubic", scale=2)
 
 A family is a module with a tuple `SPECS`; a new family is one file and one name in `FAMILIES`. Modules named in
-`UPSCALE_BENCH_PLUGINS` are families that live outside this repository.
+`UPSCALE_BENCH_PLUGINS` are families that live outside this repository. A person's own model files (`upscalers.custom`) come last.
 """
 
 import functools
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,20 +19,22 @@ from core.errors import UsageError
 from core.registry import Registry
 from core.settings import settings
 from runtimes.base import Placement
-from upscalers import dat, diffusion, esrgan, interpolation, opencv_dnn, residual
+from upscalers import custom, dat, diffusion, esrgan, interpolation, opencv_dnn, residual
 from upscalers.base import Upscaler
 from upscalers.spec import SCORED_SCALES, Status, UpscalerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+log = logging.getLogger(__name__)
+
 FAMILIES = (interpolation, opencv_dnn, esrgan, dat, residual, diffusion)
 
-__all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "get", "registry", "upscale"]
+__all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "find", "get", "registry", "upscale"]
 
 
-@functools.cache
-def _registry(plugins: str) -> Registry[UpscalerSpec]:
+@functools.lru_cache(maxsize=2)
+def _registry(plugins: str, _added: custom.Fingerprint) -> Registry[UpscalerSpec]:
     entries: Registry[UpscalerSpec] = Registry("upscaler", key=lambda spec: spec.id)
     for family in FAMILIES:
         entries.add(*family.SPECS)
@@ -41,17 +44,28 @@ def _registry(plugins: str) -> Registry[UpscalerSpec]:
         except (ImportError, AttributeError) as error:
             raise UsageError(f"UPSCALE_BENCH_PLUGINS names {name!r}, which can't be imported or has no SPECS: {error}.") from error
         entries.add(*specs)
+    for spec in custom.specs():
+        if spec.id in entries:
+            log.warning("%s is left out: UPSCALE_BENCH_PLUGINS has an upscaler of that id.", spec.id)
+        else:
+            entries.add(spec)
     return entries
 
 
 def registry() -> Registry[UpscalerSpec]:
-    """All upscalers, in the order in which they are listed."""
-    return _registry(settings().plugins)
+    """All upscalers, in the order in which they are listed. What any process adds or removes shows at the next call."""
+    return _registry(settings().plugins, custom.fingerprint())
 
 
 def get(upscaler_id: str) -> UpscalerSpec:
     """The facts about one upscaler. Raises `core.errors.UnknownIdError`, which suggests the nearest id."""
     return registry().get(upscaler_id)
+
+
+def find(upscaler_id: str) -> UpscalerSpec | None:
+    """The facts about one upscaler; None when there is none of this id, or no longer."""
+    entries = registry()
+    return entries.get(upscaler_id) if upscaler_id in entries else None
 
 
 def create(upscaler_id: str, scale: float, options: "Mapping[str, object] | None" = None) -> Upscaler:

@@ -216,6 +216,29 @@ class NetworkUpscaler(Upscaler):
         return self.session.peak_vram_mib()
 
 
+def enlarge_rgb(tile: RGB8, network: Callable[[F32], F32]) -> RGB8:
+    """Enlarge a picture by a network for RGB.
+
+    Parameters
+    ----------
+    tile:
+        `(H, W, 3)` uint8 sRGB; not written to.
+    network:
+        Maps RGB in 0..1, float32 `(1, 3, H, W)`, to `(1, 3, scale·H, scale·W)`.
+
+    Returns
+    -------
+    `(scale·H, scale·W, 3)` uint8 sRGB, C-contiguous.
+
+    Raises
+    ------
+    core.errors.ModelError
+        The network gave NaN or an infinite value.
+    """
+    batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[np.newaxis], np.float32) / np.float32(255)
+    return np.ascontiguousarray(to_levels(network(batch)[0].transpose(1, 2, 0)))
+
+
 def to_levels(samples: F32, full_scale: float = 255.0) -> NDArray[np.uint8]:
     """Round float samples to whole levels, clipped to 0..255.
 

@@ -10,9 +10,11 @@ BEGIN, END = "<!-- upscalers: begin -->", "<!-- upscalers: end -->"
 
 
 def markdown_table() -> str:
-    """A Markdown table with a line per upscaler."""
+    """A Markdown table with a line per upscaler; without the models that somebody added on this machine."""
     lines = ["| id | name | kind | aim | scales | runtimes | licence | weights | source |", "|---|---|---|---|---|---|---|---|---|"]
     for spec in upscalers.registry():
+        if spec.group == "Custom":
+            continue
         scales = ", ".join(f"x{scale}" for scale in spec.scales) + (", any" if spec.fractional else "")
         files = [file for scale in spec.scales for file in spec.required_weights(scale)]
         known = [file.size_bytes for file in files if file.size_bytes]

@@ -8,14 +8,12 @@ Their attention averages over the whole picture and they see further than any ov
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from core.errors import UnavailableError, WeightsError
 from core.image import RGB8
 from core.weights import HuggingFaceSource, WeightFile
 from runtimes.base import NetworkSource, Placement
 from runtimes.tiling import Tiling
-from upscalers.base import NetworkUpscaler, to_levels
+from upscalers.base import NetworkUpscaler, enlarge_rgb
 from upscalers.spec import UpscalerSpec
 from upscalers.state_dicts import read_state_dict
 
@@ -53,8 +51,7 @@ class ResidualUpscaler(NetworkUpscaler):
         return network.float().eval()
 
     def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
-        batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[np.newaxis], np.float32) / np.float32(255)
-        return np.ascontiguousarray(to_levels(self.session.run(batch)[0].transpose(1, 2, 0)))
+        return enlarge_rgb(tile, self.session.run)
 
 
 class RCANUpscaler(ResidualUpscaler):

@@ -6,13 +6,11 @@ The families are tables of their own: `esrgan.py`, `dat.py`.
 import warnings
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from core.errors import WeightsError
 from core.image import RGB8
 from core.weights import WeightFile
 from runtimes.base import NetworkSource
-from upscalers.base import NetworkUpscaler, to_levels
+from upscalers.base import NetworkUpscaler, enlarge_rgb
 from upscalers.state_dicts import read_state_dict
 
 if TYPE_CHECKING:
@@ -53,8 +51,7 @@ class SpandrelUpscaler(NetworkUpscaler):
         return model
 
     def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
-        batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[np.newaxis], np.float32) / np.float32(255)
-        return np.ascontiguousarray(to_levels(self.session.run(batch)[0].transpose(1, 2, 0)))
+        return enlarge_rgb(tile, self.session.run)
 
 
 class DenoisingUpscaler(SpandrelUpscaler):

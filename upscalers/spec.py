@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import UsageError, WeightsError
-from core.weights import WeightFile
+from core.weights import AddedSource, WeightFile
 from core.weights import status as weight_status
 from runtimes import RUNTIMES
 from runtimes.base import Precision
@@ -16,7 +16,7 @@ from upscalers.weight_folder import misnamed_folder
 if TYPE_CHECKING:
     from upscalers.base import Upscaler
 
-Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion"]
+Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion", "Custom"]
 Aim = Literal["faithful", "vivid"]
 ProgressUnit = Literal["tile", "step"]
 OptionValue = float | int | str
@@ -109,9 +109,9 @@ class UpscalerSpec:
     runtimes: tuple[str, ...]
     """Ids of the runtimes that can run it, the fastest first."""
     license: str
-    """SPDX id of the weights' or code's licence; `LicenseRef-...` for one that SPDX does not list."""
+    """SPDX id of the weights' or code's licence; `LicenseRef-...` for one that SPDX does not list, `unknown` for an added model."""
     reference: str
-    """Paper or repository: an address."""
+    """Paper or repository: an address; empty for a model that a person added."""
     weights: Mapping[int, tuple[WeightFile, ...]] = field(default_factory=dict)
     """Weight files per scale; empty for methods without any."""
     tiling: Mapping[int, Tiling] = field(default_factory=dict)
@@ -195,10 +195,10 @@ class UpscalerSpec:
         """What to do about missing weight files, in one line."""
         folder = misnamed_folder(missing)
         if folder is None:
-            return f"{weights_remedy(self.id)}."
+            return f"{weights_remedy(self.id, missing)}."
         name = missing[0].name.partition("/")[0]
         where = f"it must be called {name} (a link will do) and lie in a directory named in UPSCALE_BENCH_WEIGHTS"
-        return f"{weights_remedy(self.id)}. {folder} holds them, but {where}."
+        return f"{weights_remedy(self.id, missing)}. {folder} holds them, but {where}."
 
     def status(self, scale: float) -> Status:
         """Whether it can run at `scale` now. Looks at files, imports nothing heavy, opens no connection."""
@@ -211,6 +211,8 @@ class UpscalerSpec:
         missing = [file for file in self.required_weights(scale) if weight_status(file).located is None]
         if not missing:
             return Status("ready", "Ready")
+        if any(isinstance(file.source, AddedSource) for file in missing):
+            return Status("unavailable", "Changed or lost", f"{self.name}: {weights_remedy(self.id, missing)}.")
         size = f" {text}" if (text := total_size(missing)) else ""
         return Status("download", f"Download{size}", f"Weights not downloaded ({listed(missing)}): {self.remedy(missing)}")
 
@@ -227,8 +229,10 @@ def check_seed(seed: int | None) -> None:
         raise UsageError(f"A seed is a whole number from 0 to {MAX_SEED}; got {seed}.")
 
 
-def weights_remedy(upscaler_id: str) -> str:
-    """What to do when weights are missing."""
+def weights_remedy(upscaler_id: str, missing: Sequence[WeightFile]) -> str:
+    """What to do when these weights are missing."""
+    if any(isinstance(file.source, AddedSource) for file in missing):
+        return f"its file was changed or lost after it was added; remove {upscaler_id} and add the file again"
     return f"run `upscale-bench weights fetch {upscaler_id}` or put them into a directory named in UPSCALE_BENCH_WEIGHTS"
 
 
