@@ -42,6 +42,12 @@ def gpu_name() -> str | None:
     return names[0].strip() if asked.returncode == 0 and names else None
 
 
+def has_gpu() -> bool:
+    """Whether PyTorch will compute on a GPU, as far as can be told without importing it."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
+    return gpu_name() is not None and not hidden and not (_version("torch") or "").endswith("+cpu")
+
+
 def machine_label() -> str:
     """A few words for the page's corner: `NVIDIA H200`, or `CPU, 8 threads`."""
     threads = usable_cores()

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmark.labels import label_of
 from benchmark.schema import Comparison, Row
 
-PROGRESS_FIELDS = {"stage", "tiles_done", "tiles_total", "expected_s", "started_at"}
+PROGRESS_FIELDS = {"stage", "tiles_done", "tiles_total", "progress_unit", "expected_s", "started_at"}
 """What is of interest only while a comparison runs."""
 TILE_PX = 384
 LABEL_PX = 44

@@ -18,10 +18,18 @@ def missing_files(spec: UpscalerSpec) -> list[WeightFile]:
 
 
 def size_bytes(spec: UpscalerSpec) -> int | None:
-    """Bytes of all its weight files; None while one is unknown."""
-    sizes = [file.size_bytes for file in all_files(spec)]
+    """Bytes of all its weight files; None while one is neither published nor here."""
+    sizes = [file.size_bytes or _located_bytes(file) for file in all_files(spec)]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
+
+
+def _located_bytes(file: WeightFile) -> int | None:
+    located = weights.status(file).located
+    try:
+        return located.path.stat().st_size if located else None
+    except OSError:  # it was taken away a moment ago
+        return None
 
 
 def removable(spec: UpscalerSpec) -> bool:

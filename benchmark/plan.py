@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import upscalers
 from benchmark.degradation import DOWNSCALERS
+from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Row
 from core.errors import UsageError
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
-from upscalers.spec import SCORED_SCALES
+from upscalers.spec import SCORED_SCALES, UpscalerSpec, check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,12 @@ class Plan:
     """`restore`: shrink, enlarge, score against the original. `as-is`: enlarge the picture itself; there is nothing to score against."""
     downscale: str = "bicubic"
     runtime: str = "auto"
-    precision: Precision = "f32"
+    precision: Precision | None = None
+    """None: what suits each upscaler on this machine, see `default_precision`."""
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Per upscaler id."""
     seed: int | None = None
+    """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
 
     def __post_init__(self) -> None:
@@ -38,6 +41,7 @@ class Plan:
             raise UsageError(f"A scale lies between 1 and 16; got {self.scale:g}.")
         if self.repeats is not None and not 0 <= self.repeats <= 1000:
             raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
+        check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
         if self.runtime != "auto":
             RUNTIMES.get(self.runtime)
@@ -61,7 +65,7 @@ class Plan:
             if spec.group == "Classical":
                 reason, runtime = status.reason, "auto"
         runtime_id = spec.runtime(runtime) if runtime in ("auto", *spec.runtimes) else runtime
-        precision = "f32" if spec.group == "Classical" else self.precision
+        precision = "f32" if spec.group == "Classical" else self.precision or default_precision(spec)
         if precision not in RUNTIMES.get(runtime_id).precisions:
             reason = (
                 reason
@@ -76,7 +80,8 @@ class Plan:
             precision=precision,
             threads=1 if spec.runtimes == ("pillow",) else usable_cores(),
             options=options,
-            seed=self.seed if spec.stochastic else None,
+            seed=spec.seed_for(self.seed),
+            progress_unit=spec.progress_unit,
             lr_source="input" if self.mode == "as-is" else self.downscale,
         )
         if spec.trained_for and self.mode == "restore" and spec.trained_for != self.downscale:
@@ -84,3 +89,8 @@ class Plan:
         if reason:
             row.status, row.reason, row.stage = "unavailable", reason, "done"
         return row
+
+
+def default_precision(spec: UpscalerSpec) -> Precision:
+    """What an upscaler computes in when nobody chooses: f32, but on a GPU what its row of the registry says."""
+    return spec.gpu_precision if has_gpu() else "f32"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from upscalers.spec import Aim, OptionValue
+from upscalers.spec import Aim, OptionValue, ProgressUnit
 
 RowStatus = Literal["ok", "failed", "crashed", "oom", "timeout", "cancelled", "unavailable", "skipped"]
 Stage = Literal["waiting", "loading", "running", "timing", "done"]
@@ -52,6 +52,7 @@ class Row(_Document):
     """Side of the tiles in input pixels; None when the picture was run whole."""
     options: dict[str, OptionValue] = Field(default_factory=dict)
     seed: int | None = None
+    """What a stochastic upscaler started from; None for one that draws nothing."""
     status: RowStatus | None = None
     """None until the row is finished or its picture is there."""
     reason: str | None = None
@@ -61,6 +62,7 @@ class Row(_Document):
     runtime_version: str | None = None
     """Library and version that ran it."""
     weights_sha256: str | None = None
+    """Hash of the weight file, several joined by `+`; of a model that is a folder of files, one hash over all of them."""
     verified_weights: bool | None = None
     lr_source: str
     """Where the small picture comes from: the id of a downscale method, or `input` when a picture is upscaled as it is."""
@@ -98,6 +100,8 @@ class Row(_Document):
     stage: Stage = "waiting"
     tiles_done: int = 0
     tiles_total: int = 0
+    progress_unit: ProgressUnit = "tile"
+    """What `tiles_done` and `tiles_total` count: tiles, or steps, of which each tile has its own."""
     expected_s: float | None = None
     """What one call was expected to take."""
     started_at: str | None = None

@@ -123,10 +123,10 @@ class _Bench:
         self._token = ""
 
     def load(self, key: ModelKey, *, progress: Progress) -> Loaded:
-        """Import the runtime's libraries, then load the model: two times, measured apart."""
+        """Import the libraries of runtime and adapter, then load the model: two times, measured apart."""
         runtime = RUNTIMES.get(key.runtime)
         started = time.perf_counter()
-        for module in (runtime.module, *runtime.preload):
+        for module in (runtime.module, *runtime.preload, *upscalers.get(key.upscaler).imports):
             importlib.import_module(module)
         imported = time.perf_counter()
         upscaler = upscalers.create(key.upscaler, key.scale, dict(key.options))

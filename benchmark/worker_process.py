@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+import upscalers
 from benchmark import worker
 from benchmark.schema import RowStatus
 from benchmark.worker import Called, Loaded, ModelKey
@@ -18,6 +19,8 @@ from core.settings import MIB, settings
 from runtimes import RUNTIMES
 
 POLL_S = 0.05
+LOADING_SHARE = 1.3
+"""Memory that loading may take for the weights themselves, in sizes of their files: some are there twice for a moment."""
 STOPPED = "Stopped. Run again."
 Progress = Callable[[int, int], None]
 
@@ -141,7 +144,9 @@ class Model:
         """Load it, once. Raises `CallFailedError`."""
         if self.loaded is not None:
             return self.loaded
-        loaded: Loaded = self.process.ask("load", self.key, memory_limit_mib=self.process.memory_mib() + settings().model_memory_mib)
+        weights_mib = upscalers.get(self.key.upscaler).weight_bytes(self.key.scale) / MIB
+        limit_mib = self.process.memory_mib() + LOADING_SHARE * weights_mib + settings().model_memory_mib
+        loaded: Loaded = self.process.ask("load", self.key, memory_limit_mib=limit_mib)
         self.loaded = loaded
         self._limit_mib = self.process.memory_mib() + settings().model_memory_mib
         return loaded

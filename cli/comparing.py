@@ -25,11 +25,13 @@ from core.settings import settings
 from runtimes.base import Precision
 
 POLL_S = 0.05
+SLOW_S = 60.0
+"""Expected times from here on are told before the work begins."""
 
 ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF or BMP, up to 25 MP.", show_default=False)]
 Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=value; may be given several times.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or opencv.")]
-PrecisionName = Annotated[str, typer.Option(help="f32, bf16 or f16.")]
+PrecisionName = Annotated[str, typer.Option(help="auto, f32, bf16 or f16; auto is f32, but f16 for diffusion on a GPU.")]
 
 
 def compare(
@@ -37,7 +39,7 @@ def compare(
     scale: Annotated[int, typer.Option(help="2, 3, 4 or 8.")] = 4,
     chosen: Annotated[str, typer.Option("--upscalers", help="Ids separated by commas, or all-ready.")] = "all-ready",
     runtime: Runtime = "auto",
-    precision: PrecisionName = "f32",
+    precision: PrecisionName = "auto",
     downscale: Annotated[str, typer.Option(help=f"One of {', '.join(DOWNSCALERS.ids())}.")] = "bicubic",
     repeats: Annotated[
         int | None, typer.Option(help="Exactly so many warm calls each.", show_default="until half a second is full")
@@ -82,7 +84,7 @@ def upscale(
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG file to write.", show_default=False)],
     scale: Annotated[float, typer.Option(help="Enlargement; the interpolators take fractions too.")] = 4,
     runtime: Runtime = "auto",
-    precision: PrecisionName = "f32",
+    precision: PrecisionName = "auto",
     option: Options = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
 ) -> None:
@@ -131,11 +133,16 @@ def _finished(plan: Plan, source: bytes, name: str) -> Iterator[tuple[Path, Comp
 
 def _watch(engine: LocalEngine, job_id: str) -> Comparison:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[stage]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True, soft_wrap=True)
+    with Progress(*columns, console=console, transient=True) as progress:
         job = engine.load(job_id)
         tasks = {row.upscaler: progress.add_task(row.upscaler, total=1, stage="waiting", start=False) for row in job.rows}
+        told: set[str] = set()
         while True:
             for row in job.rows:
+                if row.upscaler not in told and (row.expected_s or 0) >= SLOW_S:
+                    told.add(row.upscaler)
+                    console.print(f"{row.upscaler}: about {seconds(row.expected_s)} expected in {row.precision} on this machine")
                 _show(progress, tasks[row.upscaler], row)
             if not job.active:
                 return job
@@ -146,7 +153,7 @@ def _watch(engine: LocalEngine, job_id: str) -> Comparison:
 def _show(progress: Progress, task: Any, row: Row) -> None:  # noqa: ANN401 - rich keeps its TaskID type to itself
     if row.stage != "waiting" and not progress.tasks[task].started:
         progress.start_task(task)
-    tiles = f"tile {row.tiles_done} of {row.tiles_total}" if row.tiles_total > 1 else row.stage
+    tiles = f"{row.progress_unit} {row.tiles_done} of {row.tiles_total}" if row.tiles_total > 1 else row.stage
     stage = row.status if row.stage == "done" else tiles if row.stage == "running" else row.stage
     done = row.tiles_done / row.tiles_total if row.tiles_total else 0.0
     progress.update(task, completed=1 if row.stage in ("timing", "done") else done, stage=stage)
@@ -217,12 +224,14 @@ def _options(given: list[str] | None) -> dict[str, dict[str, object]]:
     return options
 
 
-def _precision(name: str) -> Precision:
+def _precision(name: str) -> Precision | None:
     match name:
+        case "auto":
+            return None
         case "f32" | "bf16" | "f16":
             return name
         case _:
-            raise UsageError(f"Precision is f32, bf16 or f16; got {name!r}.")
+            raise UsageError(f"Precision is auto, f32, bf16 or f16; got {name!r}.")
 
 
 def _exit_by(rows: list[Row]) -> None:

@@ -177,7 +177,7 @@ def _objection(file: WeightFile, transfer: Transfer, sha256: str, expected: str 
     if expected:
         return (
             f"the file there has changed: the first fetch had sha256 {expected[:12]}..., and this is {sha256[:12]}.... "
-            f"To accept the new file, delete {file.first_record} and fetch it again"
+            "To accept the new file, run `upscale-bench weights fetch --accept-new` for its upscaler"
         )
     return doubt if transfer.done_bytes else "the file is empty"
 

@@ -16,7 +16,7 @@ PICTURE = ROOT / "assets" / "standard.png"
 
 def filters(specs: list[UpscalerSpec]) -> tuple[list[UpscalerSpec], str]:
     """The row above the models: words, kinds, states, and the way to look; returns the models that are left."""
-    words_column, kind_column, state_column, look_column = st.columns([3, 4, 3, 2], vertical_alignment="bottom")
+    words_column, kind_column, state_column, look_column = st.columns([3, 4, 3, 2])
     words = words_column.text_input("Search", key="words", placeholder="Name, kind, licence…", bind="query-params")
     kinds = kind_column.pills("Kind", list(dict.fromkeys(spec.group for spec in specs)), selection_mode="multi", key="kinds")
     states = state_column.pills("Status", list(STATES), format_func=lambda key: STATES[key], selection_mode="multi", key="states")
@@ -65,7 +65,13 @@ def table(specs: list[UpscalerSpec]) -> None:
         [facts(spec) for spec in specs],
         hide_index=True,
         height="content",
-        column_config={"Source": st.column_config.LinkColumn(display_text="open")},
+        placeholder="–",
+        column_config={
+            "Parameters": st.column_config.NumberColumn(format="compact"),
+            "Weights": st.column_config.NumberColumn(format="bytes"),
+            "Output MP/s here": st.column_config.NumberColumn(format="%.2f"),
+            "Source": st.column_config.LinkColumn(display_text="open"),
+        },
     )
 
 

@@ -1,8 +1,12 @@
 """Cutting a picture into overlapping tiles and putting the results together.
 
 Each tile is the part of the picture that it is responsible for (its core) and, around it, as much of the neighbourhood as the
-network looks at (the overlap). Only the enlarged core is kept, so a network whose receptive field fits into the overlap gives
-the same pixels with tiles as without.
+network looks at (the overlap). There are two ways to put them together:
+
+- `run_tiled` keeps only the enlarged cores, so a network whose receptive field fits into the overlap gives the same pixels with
+  tiles as without.
+- `blended` fades neighbours into each other over the overlap, for networks that look at everything in their tile or invent what
+  they draw: their tiles never quite agree, and a hard border would be seen.
 """
 
 import itertools
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.image import RGB8
+from runtimes.base import F32
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,11 @@ class Tile:
     core_x1: int
 
 
-def plan_tiles(height: int, width: int, tiling: Tiling | None) -> list[Tile]:
+def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int = 1) -> list[Tile]:
     """The tiles for a picture, row by row; one tile when it is run whole.
 
-    The cores cover each pixel exactly once; they are of nearly equal size, so that no sliver remains at the edge.
+    The cores cover each pixel exactly once; they are of nearly equal size, so that no sliver remains at the edge. With `multiple_px`,
+    which must divide the picture's sides and the tiling, all edges lie on multiples of it.
     """
     if tiling is None or tiling.takes_whole(height, width):
         return [Tile(0, height, 0, width, 0, height, 0, width)]
@@ -59,14 +65,14 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None) -> list[Tile]:
     core = tiling.tile_px - 2 * overlap
     return [
         Tile(max(0, y0 - overlap), min(height, y1 + overlap), max(0, x0 - overlap), min(width, x1 + overlap), y0, y1, x0, x1)
-        for y0, y1 in _spans(height, core)
-        for x0, x1 in _spans(width, core)
+        for y0, y1 in _spans(height, core, multiple_px)
+        for x0, x1 in _spans(width, core, multiple_px)
     ]
 
 
-def _spans(length: int, core: int) -> Iterator[tuple[int, int]]:
+def _spans(length: int, core: int, multiple: int) -> Iterator[tuple[int, int]]:
     count = -(-length // core)
-    edges = [round(index * length / count) for index in range(count + 1)]
+    edges = [multiple * round(index * length / (count * multiple)) for index in range(count + 1)]
     yield from itertools.pairwise(edges)
 
 
@@ -110,3 +116,64 @@ def run_tiled(
         if progress:
             progress(done, len(tiles))
     return result
+
+
+def blended(tiles: list[Tile], scale: int, forward: Callable[[Tile], F32]) -> Iterator[tuple[int, F32]]:
+    """Run a network tile by tile and fade the results of neighbours into each other.
+
+    The two weights of a pixel on which neighbours meet are the two halves of a cosine, from the edge of the one tile to the edge of
+    the other, and add up to 1. The finished rows are handed out band by band, so that memory holds one row of tiles, not the picture.
+
+    Parameters
+    ----------
+    tiles:
+        From `plan_tiles`; each core is at least as wide as its two overlaps together.
+    scale:
+        Enlargement factor of `forward`.
+    forward:
+        Gives the result for a tile's whole range, `(C, scale·h, scale·w)` float32.
+
+    Yields
+    ------
+    The first row of a band, in output pixels, and the band, `(C, rows, scale·W)` float32; from top to bottom, without gaps.
+    """
+    width = scale * max(tile.x1 for tile in tiles)
+    begun: F32 | None = None
+    for _, group in itertools.groupby(tiles, key=lambda tile: tile.y0):
+        row = list(group)
+        first = row[0]
+        vertical = _fade(first.y0, first.core_y0, first.core_y1, first.y1, scale)
+        band: F32 | None = None
+        for tile in row:
+            part = forward(tile) * vertical[:, np.newaxis] * _fade(tile.x0, tile.core_x0, tile.core_x1, tile.x1, scale)
+            if band is None:
+                band = np.zeros((part.shape[0], part.shape[1], width), np.float32)
+            band[:, :, scale * tile.x0 : scale * tile.x1] += part
+        assert band is not None
+        if begun is not None:
+            band[:, : begun.shape[1]] += begun
+        # Below it the next row of tiles fades in.
+        finished = scale * (_fade_out_start(first.core_y1, first.y1) - first.y0)
+        begun = band[:, finished:].copy()
+        yield scale * first.y0, band[:, :finished]
+
+
+def _fade_out_start(core_end: int, end: int) -> int:
+    """Where a tile begins to fade: as far before the end of its core as it reads beyond it."""
+    return 2 * core_end - end
+
+
+def _fade(start: int, core_start: int, core_end: int, end: int, scale: int) -> F32:
+    """The weights of a tile along one axis, one per output pixel."""
+    rise, fall = 2 * scale * (core_start - start), 2 * scale * (end - core_end)
+    length = scale * (end - start)
+    if rise + fall > length:
+        raise ValueError(f"A core of {core_end - core_start} px is too small to blend a tile of {end - start} px.")
+    weights = np.ones(length, np.float32)
+    weights[:rise] = _rising(rise)
+    weights[length - fall :] = _rising(fall)[::-1]
+    return weights
+
+
+def _rising(length: int) -> F32:
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(1, length)), np.float32)

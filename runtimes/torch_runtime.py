@@ -1,11 +1,13 @@
 """PyTorch in eager mode: CPU, CUDA or Apple's MPS, channels-last, without gradients."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import OutOfMemoryError, UnavailableError
-from runtimes.base import F32, NetworkSource, Placement, Precision, Runtime, Session
+from runtimes.base import F32, NetworkSource, Placement, Runtime, Session
 
 if TYPE_CHECKING:
     import torch
@@ -13,35 +15,41 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
-class TorchSession:
-    """A module on its device."""
+class TorchDevice:
+    """Where PyTorch computes, and in which number format: for sessions, and for models of several networks.
 
-    def __init__(self, module: "torch.nn.Module", device: "torch.device", precision: Precision) -> None:
+    Raises
+    ------
+    core.errors.UnavailableError
+        There is no such device, or it can't compute in this format.
+    """
+
+    def __init__(self, placement: Placement) -> None:
         import torch
 
-        self._dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[precision]
-        self._device = device
-        self._module: torch.nn.Module | None = module.to(device).to(memory_format=torch.channels_last)
+        self.device = _device(placement.device)
+        if placement.precision == "f16" and self.device.type == "cpu":
+            raise UnavailableError("f16 needs a GPU: choose f32 or bf16 on a CPU.")
+        self.dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[placement.precision]
+        torch.set_num_threads(placement.threads)
 
     @property
-    def device_name(self) -> str:
+    def name(self) -> str:
         """The device as people call it."""
         import torch
 
-        if self._device.type == "cuda":
-            return torch.cuda.get_device_name(self._device)
-        return {"cpu": "CPU", "mps": "Apple GPU"}[self._device.type]
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return {"cpu": "CPU", "mps": "Apple GPU"}[self.device.type]
 
-    def run(self, batch: F32) -> F32:
-        """See `runtimes.base.Session.run`. Copying the result to the host waits for the device."""
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients; a lack of memory becomes a `core.errors.OutOfMemoryError`."""
         import torch
 
-        if self._module is None:
-            raise RuntimeError("The session is closed.")
         try:
-            with torch.inference_mode(), torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-                tensor = torch.tensor(batch, device=self._device).contiguous(memory_format=torch.channels_last)
-                return np.ascontiguousarray(self._module(tensor).float().cpu().numpy())
+            with torch.inference_mode():
+                yield
         except RuntimeError as error:
             if _is_out_of_memory(error):
                 raise OutOfMemoryError("Out of memory: choose a smaller picture, region or tile.") from error
@@ -51,19 +59,53 @@ class TorchSession:
         """Largest CUDA memory since the last call, in MiB."""
         import torch
 
-        if self._device.type != "cuda":
+        if self.device.type != "cuda":
             return None
-        peak = torch.cuda.max_memory_allocated(self._device) / MIB
-        torch.cuda.reset_peak_memory_stats(self._device)
+        peak = torch.cuda.max_memory_allocated(self.device) / MIB
+        torch.cuda.reset_peak_memory_stats(self.device)
         return peak
+
+    def release(self) -> None:
+        """Give cached memory of the device back."""
+        import torch
+
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class TorchSession:
+    """A module on its device."""
+
+    def __init__(self, module: "torch.nn.Module", place: TorchDevice) -> None:
+        import torch
+
+        self._place = place
+        self._module: torch.nn.Module | None = module.to(place.device).to(memory_format=torch.channels_last)
+
+    @property
+    def device_name(self) -> str:
+        """The device as people call it."""
+        return self._place.name
+
+    def run(self, batch: F32) -> F32:
+        """See `runtimes.base.Session.run`. Copying the result to the host waits for the device."""
+        import torch
+
+        if self._module is None:
+            raise RuntimeError("The session is closed.")
+        device, dtype = self._place.device, self._place.dtype
+        with self._place.computing(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            tensor = torch.tensor(batch, device=device).contiguous(memory_format=torch.channels_last)
+            return np.ascontiguousarray(self._module(tensor).float().cpu().numpy())
+
+    def peak_vram_mib(self) -> float | None:
+        """Largest CUDA memory since the last call, in MiB."""
+        return self._place.peak_vram_mib()
 
     def close(self) -> None:
         """Release the module and the device's cached memory."""
-        import torch
-
         self._module = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._place.release()
 
 
 class TorchRuntime(Runtime):
@@ -83,15 +125,10 @@ class TorchRuntime(Runtime):
 
     def open(self, source: NetworkSource, placement: Placement) -> Session:
         """See `runtimes.base.Runtime.open`."""
-        import torch
-
         if source.module is None:
             raise UnavailableError("PyTorch can't read frozen TensorFlow graphs (.pb): choose --runtime opencv for this upscaler.")
-        device = _device(placement.device)
-        if placement.precision == "f16" and device.type == "cpu":
-            raise UnavailableError("f16 needs a GPU: choose f32 or bf16 on a CPU.")
-        torch.set_num_threads(placement.threads)
-        return TorchSession(source.module(), device, placement.precision)
+        place = TorchDevice(placement)
+        return TorchSession(source.module(), place)
 
 
 def _device(name: str) -> "torch.device":

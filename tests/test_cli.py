@@ -117,7 +117,7 @@ def test_a_known_but_unavailable_upscaler_is_a_row_and_exit_code_1(picture: Path
         (["compare", "PICTURE", "--upscalers", "bicubc"], "Did you mean 'bicubic'?"),
         (["compare", "PICTURE", "--scale", "5"], "takes a scale of 2, 3, 4, 8; got 5"),
         (["compare", "PICTURE", "--upscalers", ""], "at least one upscaler"),
-        (["compare", "PICTURE", "--precision", "f64"], "f32, bf16 or f16; got 'f64'"),
+        (["compare", "PICTURE", "--precision", "f64"], "auto, f32, bf16 or f16; got 'f64'"),
         (["compare", "PICTURE", "--runtime", "opencvv"], "Did you mean 'opencv'?"),
         (["compare", "PICTURE", "--option", "denoise=1"], "Expected --option ID.key=value"),
         (["compare", "PICTURE", "--upscalers", "bicubic", "--option", "lanczos.a=1"], "not among the chosen"),

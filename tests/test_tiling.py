@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import upscalers
 from runtimes.base import Placement
-from runtimes.tiling import Tiling, plan_tiles, run_tiled
+from runtimes.tiling import Tile, Tiling, blended, plan_tiles, run_tiled
 from tests.fakes import repeat_pixels
 from tests.pictures import noise
 
@@ -37,6 +37,47 @@ def test_a_pixelwise_model_gives_the_same_with_tiles(height: int, width: int, sc
     picture = noise(width, height)
     tiles = plan_tiles(height, width, Tiling(16, 3))
     assert np.array_equal(run_tiled(picture, scale, tiles, lambda tile: repeat_pixels(tile, scale)), repeat_pixels(picture, scale))
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+@settings(max_examples=50, deadline=None)
+def test_edges_lie_on_multiples_where_that_is_asked(high: int, wide: int) -> None:
+    for tile in plan_tiles(8 * high, 8 * wide, Tiling(64, 8), 8):
+        assert not any(edge % 8 for edge in dataclasses.astuple(tile))
+
+
+@given(SIDES, SIDES, st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_blended_tiles_that_agree_give_the_whole_picture_row_by_row(height: int, width: int, scale: int) -> None:
+    whole = np.random.default_rng(0).random((2, scale * height, scale * width), np.float32)
+    tiles = plan_tiles(height, width, Tiling(24, 4))
+
+    def part(tile: Tile) -> np.ndarray:
+        return whole[:, scale * tile.y0 : scale * tile.y1, scale * tile.x0 : scale * tile.x1]
+
+    bands = list(blended(tiles, scale, part))
+    assert [top for top, _ in bands] == [sum(band.shape[1] for _, band in bands[:index]) for index in range(len(bands))]
+    assert np.abs(np.concatenate([band for _, band in bands], axis=1) - whole).max() < 1e-6
+
+
+def test_blended_tiles_that_disagree_show_no_edge() -> None:
+    tiles = plan_tiles(70, 70, Tiling(24, 4))
+    values = np.random.default_rng(0).random(len(tiles))
+
+    def part(tile: Tile) -> np.ndarray:
+        return np.full((1, tile.y1 - tile.y0, tile.x1 - tile.x0), values[tiles.index(tile)], np.float32)
+
+    whole = np.concatenate([band for _, band in blended(tiles, 1, part)], axis=1)[0]
+    # A cosine over the 8 pixels on which two tiles meet is nowhere steeper than this part of their difference.
+    steepest = np.pi / 2 / 8 * (values.max() - values.min())
+    assert max(np.abs(np.diff(whole, axis=axis)).max() for axis in (0, 1)) <= steepest
+    for tile, value in zip(tiles, values, strict=True):
+        assert whole[(tile.core_y0 + tile.core_y1) // 2, (tile.core_x0 + tile.core_x1) // 2] == pytest.approx(value, abs=1e-6)
+
+
+def test_tiles_too_small_to_be_blended_are_refused() -> None:
+    with pytest.raises(ValueError, match="too small to blend"):
+        list(blended(plan_tiles(40, 40, Tiling(12, 4)), 1, lambda tile: np.zeros((1, tile.y1 - tile.y0, tile.x1 - tile.x0), np.float32)))
 
 
 def test_a_tile_without_a_core_is_refused() -> None:

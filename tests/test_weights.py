@@ -62,7 +62,6 @@ def test_an_unknown_hash_is_recorded_and_checked_ever_after(server: LocalServer,
     server.serve("/f", Answer(body=b"another release"))
     line = refusal(file)
     assert sha256_hex(BODY)[:12] in line
-    assert f"{NAME}.first.json" in line
     assert locate(file) is None
 
 
@@ -85,7 +84,7 @@ def test_a_file_that_changed_at_its_source_is_accepted_only_on_purpose(server: L
     server.serve("/f", Answer(body=b"another release"))
     line = refusal(file)
     assert "the file there has changed" in line
-    assert f"To accept the new file, delete {cache / NAME}.first.json and fetch it again." in line
+    assert "To accept the new file, run `upscale-bench weights fetch --accept-new` for its upscaler." in line
     accepted = LocatedWeights(cache / NAME, sha256_hex(b"another release"), verified=False, origin="cache")
     assert fetch(file, accept_new=True) == locate(file) == accepted
     remove(file)

@@ -24,3 +24,10 @@ def mebibytes(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.0f} MiB" if value < 1000 else f"{value / 1024:.1f} GiB"
+
+
+def file_size(size_bytes: int) -> str:
+    """`22 kB`, `8.1 MB`, `3.5 GB`."""
+    if size_bytes < 1e6:
+        return f"{size_bytes / 1e3:.0f} kB"
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.1f} GB"

@@ -10,10 +10,10 @@ from benchmark.downloads import Download
 from benchmark.previews import Preview, Previews, default_scale
 from core.errors import AppError
 from core.settings import MIB
-from ui.format import number, seconds
+from ui.format import file_size, number, seconds
 from ui.image_route import picture_url
 from ui.state import downloads
-from upscalers.spec import UpscalerSpec
+from upscalers.spec import UpscalerSpec, total_size
 
 STATES = {"ready": "Ready", "download": "To download", "unavailable": "Not available"}
 PEEK = "The standard picture, shrunk and restored by this model on this machine"
@@ -51,31 +51,39 @@ def size_text(spec: UpscalerSpec) -> str:
     if not spec.weights:
         return "none"
     size = model_files.size_bytes(spec)
-    return "unknown" if size is None else f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+    return (total_size(model_files.all_files(spec)) or "unknown") if size is None else file_size(size)
+
+
+def speed(spec: UpscalerSpec) -> tuple[float, int, str] | None:
+    """What was measured here: output megapixels per second, the scale nearest to the one shown, the runtime; None when nothing was."""
+    measured = estimates.measured_s_per_mp(spec)
+    if not measured:
+        return None
+    wanted = default_scale(spec)
+    (scale, runtime), per_mp = min(measured.items(), key=lambda item: (item[0][0] != wanted, item[0][0]))
+    return scale**2 / per_mp, scale, runtime
 
 
 def speed_text(spec: UpscalerSpec) -> str:
-    """What was measured here, as output megapixels per second at the best scale known; otherwise that nothing was."""
-    measured = estimates.measured_s_per_mp(spec)
-    if not measured:
-        return "not measured yet"
-    wanted = default_scale(spec)
-    (scale, runtime), per_mp = min(measured.items(), key=lambda item: (item[0][0] != wanted, item[0][0]))
-    return f"{number(scale**2 / per_mp, 2)} output MP/s at x{scale} ({runtime})"
+    """The same as a card says it."""
+    measured = speed(spec)
+    return f"{number(measured[0], 2)} output MP/s at x{measured[1]} ({measured[2]})" if measured else "not measured yet"
 
 
 def facts(spec: UpscalerSpec) -> dict[str, Any]:
-    """One line of the table."""
+    """One line of the table, with numbers that can be sorted."""
+    measured = speed(spec)
     return {
         "Model": spec.name,
         "Id": spec.id,
         "Kind": spec.group,
         "Aim": spec.aim,
         "Scales": scales_text(spec),
-        "Parameters": parameters_text(spec),
-        "Weights": size_text(spec),
+        "Parameters": spec.parameter_count.get(default_scale(spec)),
+        "Weights": model_files.size_bytes(spec) if spec.weights else None,
         "Status": STATES[state_of(spec)],
-        "Speed here": speed_text(spec),
+        "Output MP/s here": measured[0] if measured else None,
+        "Measured": f"x{measured[1]} {measured[2]}" if measured else None,
         "Licence": spec.license,
         "Source": spec.reference or None,
     }
@@ -125,7 +133,8 @@ def _actions(spec: UpscalerSpec, shown: Previews) -> None:
         st.error(download.error, icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if state != "unavailable" and model_files.missing_files(spec):
-            label = f"Download {size_text(spec)}" if model_files.size_bytes(spec) else "Download"
+            size = size_text(spec)
+            label = "Download" if size == "unknown" else f"Download {size}"
             if state == "ready":
                 label = "Download the rest"
             if st.button(label, key=f"get {spec.id}", icon=":material/download:"):

@@ -78,7 +78,7 @@ def _result(job: Comparison, row: Row) -> Shown:
     state: State = "ready" if row.stage == "done" else row.stage
     message = STAGES[row.stage]
     if row.stage == "running" and row.tiles_total > 1:
-        message = f"Tile {min(row.tiles_done + 1, row.tiles_total)} of {row.tiles_total}"
+        message = f"{row.progress_unit.capitalize()} {min(row.tiles_done + 1, row.tiles_total)} of {row.tiles_total}"
     if row.stage == "done" and not row.output_path:
         state, message = "failed", row.reason or "No picture"
     progress = row.tiles_done / row.tiles_total if row.tiles_total else None

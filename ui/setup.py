@@ -12,14 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 import upscalers
 from benchmark import estimates
 from benchmark.degradation import DOWNSCALERS
-from benchmark.plan import Plan
+from benchmark.plan import Plan, default_precision
 from benchmark.schema import Mode
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
 from ui.format import seconds
 from ui.state import OWN, SAMPLES, Chosen, choose, downloads, picked, put_picks, sample
-from upscalers.spec import SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
+from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
@@ -43,10 +43,19 @@ class Setup:
     downscale: str
     upscaler_ids: tuple[str, ...]
     options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
+    seed: int | None = None
+    """For the chosen upscalers that draw random numbers; None where there are none."""
 
     def plan(self) -> Plan:
         """The same as the engine takes it. Raises `core.errors.UsageError`."""
-        return Plan(scale=self.scale, upscaler_ids=self.upscaler_ids, mode=self.mode, downscale=self.downscale, options=self.options)
+        return Plan(
+            scale=self.scale,
+            upscaler_ids=self.upscaler_ids,
+            mode=self.mode,
+            downscale=self.downscale,
+            options=self.options,
+            seed=self.seed,
+        )
 
     @property
     def input_pixels(self) -> int:
@@ -57,7 +66,7 @@ class Setup:
     @property
     def signature(self) -> tuple[object, ...]:
         """Equal for two set-ups that give the same comparison."""
-        return (hash(self.picture.source), self.scale, self.mode, self.downscale, self.upscaler_ids, repr(self.options))
+        return (hash(self.picture.source), self.scale, self.mode, self.downscale, self.upscaler_ids, repr(self.options), self.seed)
 
     def problem(self) -> str | None:
         """Why it can't be started, in one line."""
@@ -84,7 +93,7 @@ class Setup:
 
 def expected_call_s(spec: UpscalerSpec, scale: float, input_pixels: int, options: Mapping[str, OptionValue] | None = None) -> float | None:
     """Expected seconds of one call on the runtime that would be used."""
-    expected = estimates.estimate(spec, scale, spec.runtime(), "f32", input_pixels, options)
+    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), input_pixels, options)
     return expected.seconds if expected else None
 
 
@@ -102,8 +111,8 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     with button_column:
         st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
         place = st.container(key="compare")
-        downscale, options = _more(mode, ids)
-    return Setup(picture, scale, mode, downscale, ids, options), place
+        downscale, options, seed = _more(mode, ids)
+    return Setup(picture, scale, mode, downscale, ids, options, seed), place
 
 
 def _picture() -> Chosen:
@@ -231,8 +240,9 @@ def _pick_key(spec: UpscalerSpec) -> str:
     return f"pick {spec.id} {st.session_state.get('picks_put', 0)}"
 
 
-def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]]]:
-    """What few people change: the downscale method and the upscalers' own parameters."""
+def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None]:
+    """What few people change: the downscale method, the upscalers' own parameters, and the seed of those that draw random numbers."""
+    seed = None
     options: dict[str, dict[str, OptionValue]] = {}
     adopted: Mapping[str, Mapping[str, OptionValue]] = st.session_state.get("adopted_options", {})
     with st.popover("More", width="stretch"):
@@ -245,13 +255,24 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
             disabled=mode == "as-is",
             help="How the small picture is made. Scores of different methods are never ranked together.",
         )
-        for spec in upscalers.registry().select(ids):
+        chosen = upscalers.registry().select(ids)
+        for spec in chosen:
             for parameter in spec.parameters:
                 value = _option(spec, parameter, adopted.get(spec.id, {}).get(parameter.name, parameter.default))
                 if value != parameter.default:
                     options[spec.id] = {**options.get(spec.id, {}), parameter.name: value}
-        st.caption("Runtime: the fastest that is ready, in f32.")
-    return downscale, options
+        if drawing := [spec for spec in chosen if spec.stochastic]:
+            seed = st.number_input(
+                "Seed",
+                0,
+                MAX_SEED,
+                int(st.session_state.get("adopted_seed", DEFAULT_SEED)),
+                key="seed",
+                help=f"{', '.join(spec.name for spec in drawing)}: the same seed gives the same picture, another one another picture.",
+            )
+        precisions = {default_precision(spec): spec.name for spec in chosen}
+        st.caption(f"Runtime: the fastest that is ready, in {' or '.join(precisions) or 'f32'}.")
+    return downscale, options, seed
 
 
 def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> OptionValue:

@@ -17,7 +17,7 @@ from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import Picture, decode, safe_stem
-from upscalers.spec import SCORED_SCALES
+from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES: Mapping[str, str] = {"Astronaut": "astronaut.png", "Cat": "chelsea.png", "Coffee": "coffee.png", "Rocket": "rocket.jpg"}
@@ -104,7 +104,11 @@ def adopt(job: Comparison) -> None:
         st.session_state["sample"] = OWN
     scale = int(job.scale) if job.scale in SCORED_SCALES else 4
     st.session_state.update(mode=job.mode, scale=scale, just_adopted=True)
-    st.session_state.update(adopted_downscale=job.downscale, adopted_options={row.upscaler: row.options for row in job.rows})
+    st.session_state.update(
+        adopted_downscale=job.downscale,
+        adopted_options={row.upscaler: row.options for row in job.rows},
+        adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
+    )
     chosen = {row.upscaler for row in job.rows}
     put_picks({spec.id: spec.id in chosen for spec in upscalers.registry()})
 

@@ -19,7 +19,7 @@ from core.errors import UsageError
 from core.registry import Registry
 from core.settings import settings
 from runtimes.base import Placement
-from upscalers import custom, dat, esrgan, interpolation, opencv_dnn, residual
+from upscalers import custom, dat, diffusion, esrgan, interpolation, opencv_dnn, residual
 from upscalers.base import Upscaler
 from upscalers.spec import SCORED_SCALES, Status, UpscalerSpec
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FAMILIES = (interpolation, opencv_dnn, esrgan, dat, residual)
+FAMILIES = (interpolation, opencv_dnn, esrgan, dat, residual, diffusion)
 
 __all__ = ["SCORED_SCALES", "Status", "Upscaler", "UpscalerSpec", "create", "find", "get", "registry", "upscale"]
 

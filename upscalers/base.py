@@ -1,7 +1,7 @@
-"""What all upscalers share: checking, padding, tiling and cropping. A family writes `_load`, `_forward` and `_unload`."""
+"""What all upscalers share: checking, padding, tiling and cropping."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self, final
 
 import numpy as np
@@ -12,14 +12,17 @@ from core.image import RGB8
 from core.weights import LocatedWeights, WeightFile, locate
 from runtimes import RUNTIMES
 from runtimes.base import F32, NetworkSource, Placement, Session
-from runtimes.tiling import Tiling, plan_tiles, run_tiled
-from upscalers.spec import OptionValue, UpscalerSpec, weights_remedy
+from runtimes.tiling import Tile, Tiling, plan_tiles, run_tiled
+from upscalers.spec import OptionValue, UpscalerSpec, listed
 
 Progress = Callable[[int, int], None]
 
 
 class Upscaler(ABC):
-    """One upscaler at one scale with its options. Construction is free; `load` does the work."""
+    """One upscaler at one scale with its options. Construction is free; `load` does the work.
+
+    A family writes `_load`, `_unload`, and `_forward` for one tile, or `_run` where tiles depend on each other.
+    """
 
     def __init__(self, spec: UpscalerSpec, scale: float, options: Mapping[str, OptionValue]) -> None:
         if not spec.supports(scale):
@@ -81,7 +84,11 @@ class Upscaler(ABC):
     def tile_px(self, height: int, width: int) -> int | None:
         """The tile's side for a picture of this size, None when it is run whole."""
         tiling = self.tiling()
-        return tiling.tile_px if tiling and len(plan_tiles(height, width, tiling)) > 1 else None
+        return tiling.tile_px if tiling and len(self._tiles(height, width)) > 1 else None
+
+    def _tiles(self, height: int, width: int) -> list[Tile]:
+        """The tiles in which a picture of this size is run."""
+        return plan_tiles(height, width, self.tiling())
 
     @final
     def __call__(self, image: RGB8, *, seed: int | None = None, progress: Progress | None = None) -> RGB8:
@@ -92,9 +99,10 @@ class Upscaler(ABC):
         image:
             `(H, W, 3)` uint8 sRGB, C-contiguous; never written to.
         seed:
-            For stochastic upscalers: the same seed gives the same pixels.
+            For stochastic upscalers: the same seed gives the same pixels; None stands for `upscalers.spec.DEFAULT_SEED`.
         progress:
-            Called with (tiles done, tiles in all).
+            Called with (done, in all), counted in the spec's `progress_unit`. What it raises ends the call and reaches the caller:
+            so a call is stopped in this process.
 
         Returns
         -------
@@ -102,6 +110,8 @@ class Upscaler(ABC):
 
         Raises
         ------
+        core.errors.UsageError
+            The seed is out of range.
         core.errors.ModelError
             The model produced NaN or a picture of another size.
         core.errors.OutOfMemoryError
@@ -111,37 +121,57 @@ class Upscaler(ABC):
             raise RuntimeError(f"{self.spec.id} is called before load().")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"Expected uint8 (H, W, 3); got {image.dtype} {image.shape}.")
-        height, width = image.shape[:2]
-        tiles = plan_tiles(height, width, self.tiling())
-        return np.ascontiguousarray(run_tiled(image, self.scale, tiles, lambda tile: self._enlarge(tile, seed), progress))
+        return np.ascontiguousarray(self._run(image, self.spec.seed_for(seed), progress))
+
+    def _run(self, image: RGB8, seed: int | None, progress: Progress | None) -> RGB8:
+        """Enlarge a picture; its pixels have been checked. `seed` is a number where the spec is stochastic."""
+        tiles = self._tiles(*image.shape[:2])
+        return run_tiled(image, self.scale, tiles, lambda tile: self._enlarge(tile, seed), progress)
 
     def _enlarge(self, tile: RGB8, seed: int | None) -> RGB8:
         """Run the model on one tile, mirrored outwards to a size that the model can take."""
         height, width = tile.shape[:2]
-        below, right = self._missing(height), self._missing(width)
-        if below or right:
-            tile = np.ascontiguousarray(np.pad(tile, ((0, below), (0, right), (0, 0)), mode="symmetric"))
+        tile = self._padded(tile)
         result = self._forward(tile, seed)
         expected = (round(tile.shape[0] * self.scale), round(tile.shape[1] * self.scale), 3)
         if result.shape != expected:
             raise ModelError(f"{self.spec.name} gave {result.shape[1]}x{result.shape[0]} pixels instead of {expected[1]}x{expected[0]}.")
         return result[: round(height * self.scale), : round(width * self.scale)]
 
-    def _missing(self, side_px: int) -> int:
+    def _padded(self, picture: RGB8) -> RGB8:
+        """The picture mirrored outwards, below and at the right, to a size that the model can take."""
+        height, width = picture.shape[:2]
+        below, right = self._side(height) - height, self._side(width) - width
+        if not below and not right:
+            return picture
+        return np.ascontiguousarray(np.pad(picture, ((0, below), (0, right), (0, 0)), mode="symmetric"))
+
+    def _side(self, side_px: int) -> int:
+        """The next side that the model can take."""
         multiple = self.spec.side_multiple_px(self.scale)
-        return -(-max(side_px, self.spec.min_side_px) // multiple) * multiple - side_px
+        return -(-max(side_px, self.spec.min_side_px) // multiple) * multiple
 
     @abstractmethod
     def _load(self, runtime: str, placement: Placement) -> None:
         """Read the weights and open the network."""
 
-    @abstractmethod
     def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
         """Enlarge one tile: `(h, w, 3)` uint8 to `(round(h·scale), round(w·scale), 3)` uint8. Must not write to `tile`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _unload(self) -> None:
         """Release the network."""
+
+    def _locate(self, files: Sequence[WeightFile]) -> dict[WeightFile, LocatedWeights]:
+        """Find weight files and remember them. Raises `core.errors.WeightsError` when one is missing or can't be read."""
+        found = [(file, locate(file)) for file in files]
+        missing = [file for file, place in found if place is None]
+        if missing:
+            raise WeightsError(f"{self.spec.name} needs {listed(missing)}: {self.spec.remedy(missing)}")
+        located = {file: place for file, place in found if place is not None}
+        self.weights = tuple(located.values())
+        return located
 
     def peak_vram_mib(self) -> float | None:
         """Largest device memory since the last call of this method, in MiB; None without separate device memory."""
@@ -174,12 +204,7 @@ class NetworkUpscaler(Upscaler):
         return self.spec.required_weights(self.scale)
 
     def _load(self, runtime: str, placement: Placement) -> None:
-        found = [(file, locate(file)) for file in self._files()]
-        missing = [file for file, place in found if place is None]
-        if missing:
-            names = ", ".join(file.name for file in missing)
-            raise WeightsError(f"{self.spec.name} needs {names}: {weights_remedy(self.spec.id, missing)}.")
-        self.weights = tuple(place for _, place in found if place is not None)
+        self._locate(self._files())
         self._session = RUNTIMES.get(runtime).open(self._source(), placement)
 
     def _unload(self) -> None:

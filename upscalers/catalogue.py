@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import upscalers
+from upscalers.spec import total_size
 
 BEGIN, END = "<!-- upscalers: begin -->", "<!-- upscalers: end -->"
 
@@ -15,9 +16,10 @@ def markdown_table() -> str:
         if spec.group == "Custom":
             continue
         scales = ", ".join(f"x{scale}" for scale in spec.scales) + (", any" if spec.fractional else "")
-        sizes = [file.size_bytes for files in spec.weights.values() for file in files if not file.optional]
-        known = [size for size in sizes if size]
-        weights = "none" if not sizes else f"{sum(known) / 1e6:.1f} MB" if len(known) == len(sizes) else "size unknown"
+        files = [file for scale in spec.scales for file in spec.required_weights(scale)]
+        known = [file.size_bytes for file in files if file.size_bytes]
+        some = total_size(files) or "size unknown"
+        weights = "none" if not files else f"{sum(known) / 1e6:.1f} MB" if len(known) == len(files) else some
         cells = (
             f"`{spec.id}`",
             spec.name,

@@ -1,25 +1,32 @@
 """The facts about an upscaler, readable without loading or importing anything heavy."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from core.errors import UsageError
+from core.errors import UsageError, WeightsError
 from core.weights import AddedSource, WeightFile
 from core.weights import status as weight_status
 from runtimes import RUNTIMES
+from runtimes.base import Precision
 from runtimes.tiling import Tiling
+from upscalers.weight_folder import misnamed_folder
 
 if TYPE_CHECKING:
     from upscalers.base import Upscaler
 
 Group = Literal["Classical", "CNN", "Transformer", "GAN", "Diffusion", "Custom"]
 Aim = Literal["faithful", "vivid"]
+ProgressUnit = Literal["tile", "step"]
 OptionValue = float | int | str
 Build = Callable[["UpscalerSpec", int | float, Mapping[str, OptionValue]], "Upscaler"]
 """Makes an adapter for a scale and options; loads nothing."""
 SCORED_SCALES = (2, 3, 4, 8)
 """The scales that a comparison with scores offers."""
+DEFAULT_SEED = 0
+"""What a stochastic upscaler starts from when nobody chooses: a result that can't be repeated is worth little."""
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +109,7 @@ class UpscalerSpec:
     runtimes: tuple[str, ...]
     """Ids of the runtimes that can run it, the fastest first."""
     license: str
-    """SPDX id of the weights' or code's licence; `unknown` for a model that a person added."""
+    """SPDX id of the weights' or code's licence; `LicenseRef-...` for one that SPDX does not list, `unknown` for an added model."""
     reference: str
     """Paper or repository: an address; empty for a model that a person added."""
     weights: Mapping[int, tuple[WeightFile, ...]] = field(default_factory=dict)
@@ -116,6 +123,12 @@ class UpscalerSpec:
     none is given)."""
     stochastic: bool = False
     """Whether two calls differ unless they get the same seed."""
+    progress_unit: ProgressUnit = "tile"
+    """What its progress counts: tiles, or steps of each tile."""
+    imports: tuple[str, ...] = ()
+    """Modules that its adapter needs, beyond its runtime's, and that take long to import: a worker has them before the load is timed."""
+    gpu_precision: Precision = "f32"
+    """What it computes in on a GPU when nobody chooses; on a CPU that is always f32."""
     parameters: tuple[Parameter, ...] = ()
     """What a person may set."""
     parameter_count: Mapping[int, int] = field(default_factory=dict)
@@ -156,9 +169,36 @@ class UpscalerSpec:
             raise UsageError(f"{self.id} runs on {', '.join(self.runtimes)}, not on {wanted}.")
         return wanted
 
+    def seed_for(self, given: int | None) -> int | None:
+        """The seed of a call: None for a method that draws nothing, and never None for one that does. Raises `UsageError`."""
+        if not self.stochastic:
+            return None
+        check_seed(given)
+        return DEFAULT_SEED if given is None else given
+
     def required_weights(self, scale: float) -> tuple[WeightFile, ...]:
         """The weight files without which it can't run at `scale`."""
         return tuple(file for file in self.weights.get(int(scale), ()) if not file.optional)
+
+    def weight_bytes(self, scale: float) -> int:
+        """Size of the weight files for `scale` that lie on this machine."""
+        total = 0
+        for file in self.weights.get(int(scale), ()):
+            try:
+                located = weight_status(file).located
+                total += located.path.stat().st_size if located else 0
+            except (WeightsError, OSError):  # whoever loads it will say what is wrong with it
+                continue
+        return total
+
+    def remedy(self, missing: Sequence[WeightFile]) -> str:
+        """What to do about missing weight files, in one line."""
+        folder = misnamed_folder(missing)
+        if folder is None:
+            return f"{weights_remedy(self.id, missing)}."
+        name = missing[0].name.partition("/")[0]
+        where = f"it must be called {name} (a link will do) and lie in a directory named in UPSCALE_BENCH_WEIGHTS"
+        return f"{weights_remedy(self.id, missing)}. {folder} holds them, but {where}."
 
     def status(self, scale: float) -> Status:
         """Whether it can run at `scale` now. Looks at files, imports nothing heavy, opens no connection."""
@@ -173,20 +213,20 @@ class UpscalerSpec:
             return Status("ready", "Ready")
         if any(isinstance(file.source, AddedSource) for file in missing):
             return Status("unavailable", "Changed or lost", f"{self.name}: {weights_remedy(self.id, missing)}.")
-        sizes = [file.size_bytes for file in missing]
-        size = f" {_megabytes(sum(known))}" if len(known := [each for each in sizes if each]) == len(sizes) else ""
-        names = ", ".join(file.name for file in missing)
-        return Status(
-            "download",
-            f"Download{size}",
-            f"Weights not downloaded ({names}): {weights_remedy(self.id, missing)}.",
-        )
+        size = f" {text}" if (text := total_size(missing)) else ""
+        return Status("download", f"Download{size}", f"Weights not downloaded ({listed(missing)}): {self.remedy(missing)}")
 
     def unavailable_reason(self, scale: float | None = None) -> str | None:
         """Why it can't run at `scale` (or, without one, at any scale) now, with the remedy; None when it is ready."""
         scales = self.scales if scale is None else (scale,)
         statuses = [self.status(each) for each in scales]
         return None if any(status.kind == "ready" for status in statuses) else statuses[0].reason
+
+
+def check_seed(seed: int | None) -> None:
+    """Raises `core.errors.UsageError` for a number that can't be a seed."""
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"A seed is a whole number from 0 to {MAX_SEED}; got {seed}.")
 
 
 def weights_remedy(upscaler_id: str, missing: Sequence[WeightFile]) -> str:
@@ -196,5 +236,18 @@ def weights_remedy(upscaler_id: str, missing: Sequence[WeightFile]) -> str:
     return f"run `upscale-bench weights fetch {upscaler_id}` or put them into a directory named in UPSCALE_BENCH_WEIGHTS"
 
 
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 1e6 else "under 1 MB"
+def listed(files: Sequence[WeightFile]) -> str:
+    """The names of files; of many only the first."""
+    names = [file.name for file in files]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
+
+
+def total_size(files: Sequence[WeightFile]) -> str | None:
+    """How large files are together, for people; `over` where the size of some is not published, None where nothing can be said."""
+    known = [file.size_bytes for file in files if file.size_bytes]
+    if not known:
+        return None
+    total = sum(known)
+    if len(known) == len(files):
+        return f"{total / 1e9:.1f} GB" if total >= 1e9 else f"{total / 1e6:.0f} MB" if total >= 1e6 else "under 1 MB"
+    return f"over {math.floor(total / 1e8) / 10} GB" if total >= 1e9 else f"over {math.floor(total / 1e6)} MB" if total >= 1e6 else None
