@@ -290,7 +290,7 @@ def test_the_command_line_adds_shows_and_removes(files: Path) -> None:
         (["."], "ends in .pth"),
         (["FILE.zip"], "ends in .pth"),
         (["FILE.pth", "--aim", "pretty"], "faithful or vivid"),
-        (["FILE.pth", "--name", " "], "1 to 60 printable characters"),
+        (["FILE.pth", "--name", " "], "A name has 1 to 60 letters, digits, spaces"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], words: str, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_two_processes_that_add_the_same_file_at_once_add_it_once(files: Path) -
     assert {path.name for path in settings().models.iterdir()} == {"custom-free", ".lock"}
 
 
-def test_an_added_file_that_changes_is_not_used_any_more(added: Path) -> None:
+def test_an_added_file_that_changes_is_not_used_any_more(added: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = upscalers.get("custom-free")
     stored = settings().models / "custom-free" / "model.onnx"
     stored.write_bytes(awkward_models.flipped(stored.read_bytes()))
@@ -328,7 +328,10 @@ def test_an_added_file_that_changes_is_not_used_any_more(added: Path) -> None:
     assert "remove custom-free and add the file again" in str(status.reason)
     with pytest.raises(WeightsError, match="changed or lost"):
         upscalers.create("custom-free", 2).load("openvino", Placement())
-    stored.unlink()
+    # Weights of one's own replace published ones, but not a file that was checked.
+    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / "custom-free").mkdir()
+    stored.rename(tmp_path / "custom-free" / "model.onnx")
     assert upscalers.get("custom-free").status(2).kind == "unavailable"
     custom.remove("custom-free")
     assert "custom-free" not in upscalers.registry()
@@ -353,6 +356,7 @@ def test_a_damaged_or_newer_record_is_left_out_with_a_line_in_the_log(damage, un
     custom.add(write(tmp_path / "bad.pth", b"other"))
     record = settings().models / "custom-bad" / "model.json"
     before = record.read_text()
+    assert "custom-bad" in upscalers.registry()
     record.write_text(damage(before))
     assert record.read_text() != before
     ids = upscalers.registry().ids()
@@ -388,6 +392,16 @@ def test_a_name_without_latin_letters_gets_an_id_from_the_hash(unchecked: None, 
     path = write(tmp_path / "model.pth")
     spec = custom.add(path, name="超解像")
     assert (spec.name, spec.id) == ("超解像", f"custom-{sha256_of(path)[:8]}")
+
+
+@pytest.mark.parametrize("name", ["![](https://example.org/a.png)", "<b>", ":red[x]", "a\x1b[31m", "*", "", "a" * 61])
+def test_a_name_that_a_page_could_take_for_more_than_a_name_is_refused(name: str, unchecked: None, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="A name has 1 to 60") as refusal:
+        custom.add(write(tmp_path / "a.pth"), name=name)
+    assert str(refusal.value).isprintable()
+    spec = custom.add(tmp_path / "a.pth", file_name=f"a{name}.pth")
+    assert not set(spec.name + spec.summary) & set("![]<>:*\x1b")
+    assert len(spec.name) <= 60
 
 
 def test_an_upload_under_a_random_name_keeps_the_name_of_the_persons_file(unchecked: None, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ __all__ = ["AddedUpscaler", "Fingerprint", "add", "facts_of", "fingerprint", "is
 
 MAX_NAME_CHARACTERS = 60
 MAX_FILE_NAME_CHARACTERS = 120
+PUNCTUATION = " .,+-_()'&@"
+"""What names may have beside letters and digits: nothing that a page could take for a link, a picture or a colour."""
 
 
 class AddedUpscaler(NetworkUpscaler):
@@ -113,9 +115,9 @@ def add(
     # It is also started as a program, `python -m`, which must not find itself imported.
     from upscalers.model_check import check_model_file, check_name
 
-    given_name = one_line(Path(file_name or path.name).name)[:MAX_FILE_NAME_CHARACTERS]
+    given_name = _cleaned(Path(file_name or path.name).name, MAX_FILE_NAME_CHARACTERS)
     check_name(file_name or path.name)
-    title = _checked_name(name) if name is not None else one_line(Path(given_name).stem)[:MAX_NAME_CHARACTERS]
+    title = _checked_name(name) if name is not None else _cleaned(Path(file_name or path.name).stem, MAX_NAME_CHARACTERS)
     if aim not in get_args(Aim):
         raise UsageError(f"The aim of a model is {' or '.join(get_args(Aim))}; got {one_line(aim)!r}.")
     if not path.is_file():
@@ -216,9 +218,22 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
 
 def _checked_name(name: str) -> str:
     plain = " ".join(name.split())
-    if not plain or not plain.isprintable() or len(plain) > MAX_NAME_CHARACTERS:
-        raise UsageError(f"A name has 1 to {MAX_NAME_CHARACTERS} printable characters; got {one_line(name)!r}.")
+    if not plain or len(plain) > MAX_NAME_CHARACTERS or not all(map(_is_plain, plain)):
+        raise UsageError(
+            f"A name has 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces or any of {PUNCTUATION[1:]}; got {one_line(name)!r}."
+        )
     return plain
+
+
+def _cleaned(text: str, most_characters: int) -> str:
+    """The beginning of a text, as far as names may have its characters."""
+    plain = "".join(character if _is_plain(character) else " " for character in text)
+    return " ".join(plain.split())[:most_characters].strip() or "model"
+
+
+def _is_plain(character: str) -> bool:
+    """Whether it is a letter or digit of any script (marks belong to letters), or allowed punctuation."""
+    return character in PUNCTUATION or unicodedata.category(character)[0] in "LMN"
 
 
 def _id(name: str, sha256: str) -> str:
