@@ -439,6 +439,12 @@ def _other_range(path: Path) -> None:
     _with_tensors(path, [_constant("mean", 100.0)])
 
 
+def _other_levels(path: Path) -> None:
+    """A network that takes 0..1 and gives 0..255."""
+    _repeating(path, _node("Mul", "picture", "levels", output="larger"), source="larger")
+    _with_tensors(path, [_constant("levels", 255.0)])
+
+
 def _good_onnx(path: Path) -> bytes:
     networks.write_onnx(path, scale=2)
     return path.read_bytes()
@@ -487,5 +493,6 @@ ONNX = [
         NO_UPSCALER,
     ),
     BadFile("other_range.onnx", _other_range, NO_UPSCALER),
+    BadFile("other_levels.onnx", _other_levels, NO_UPSCALER),
 ]
 """Rows 60 to 66, and graphs that do something else."""
