@@ -26,7 +26,7 @@ from upscalers.spandrel_files import as_module, open_network
 
 SAMPLE_SIDE_PX = 48
 """Of the picture on which time and memory are measured."""
-REPEAT_FOR_S, MAX_CALLS = 0.5, 3
+REPEAT_FOR_S, MAX_CALLS = 0.5, 10
 """It is run again until it took so long together, or so many times."""
 SIDES_PX = (1, 2, 4, 8, 16, 32, 64, 128)
 """Sides that are tried to find the shortest one."""
