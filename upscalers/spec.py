@@ -193,12 +193,14 @@ class UpscalerSpec:
 
     def remedy(self, missing: Sequence[WeightFile]) -> str:
         """What to do about missing weight files, in one line."""
+        if any(isinstance(file.source, AddedSource) for file in missing):
+            return f"its file was changed or lost after it was added; remove {self.id} and add the file again."
         folder = misnamed_folder(missing)
         if folder is None:
-            return f"{weights_remedy(self.id, missing)}."
+            return f"{weights_remedy(self.id)}."
         name = missing[0].name.partition("/")[0]
         where = f"it must be called {name} (a link will do) and lie in a directory named in UPSCALE_BENCH_WEIGHTS"
-        return f"{weights_remedy(self.id, missing)}. {folder} holds them, but {where}."
+        return f"{weights_remedy(self.id)}. {folder} holds them, but {where}."
 
     def status(self, scale: float) -> Status:
         """Whether it can run at `scale` now. Looks at files, imports nothing heavy, opens no connection."""
@@ -212,7 +214,7 @@ class UpscalerSpec:
         if not missing:
             return Status("ready", "Ready")
         if any(isinstance(file.source, AddedSource) for file in missing):
-            return Status("unavailable", "Changed or lost", f"{self.name}: {weights_remedy(self.id, missing)}.")
+            return Status("unavailable", "Changed or lost", f"{self.name}: {self.remedy(missing)}")
         size = f" {text}" if (text := total_size(missing)) else ""
         return Status("download", f"Download{size}", f"Weights not downloaded ({listed(missing)}): {self.remedy(missing)}")
 
@@ -229,10 +231,8 @@ def check_seed(seed: int | None) -> None:
         raise UsageError(f"A seed is a whole number from 0 to {MAX_SEED}; got {seed}.")
 
 
-def weights_remedy(upscaler_id: str, missing: Sequence[WeightFile]) -> str:
-    """What to do when these weights are missing."""
-    if any(isinstance(file.source, AddedSource) for file in missing):
-        return f"its file was changed or lost after it was added; remove {upscaler_id} and add the file again"
+def weights_remedy(upscaler_id: str) -> str:
+    """What to do when weights are missing."""
     return f"run `upscale-bench weights fetch {upscaler_id}` or put them into a directory named in UPSCALE_BENCH_WEIGHTS"
 
 
