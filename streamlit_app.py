@@ -13,7 +13,7 @@ import streamlit as st
 
 from benchmark import jobs
 from ui.image_route import picture_route
-from ui.state import downloads, engine
+from ui.state import additions, downloads, engine
 
 EXPIRE_EVERY_S = 3600.0
 
@@ -29,6 +29,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     finally:
         clearing.cancel()
         downloads().close()
+        additions().close()
         await asyncio.to_thread(engine().close)
 
 

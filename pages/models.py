@@ -5,6 +5,7 @@ import streamlit as st
 import upscalers
 from benchmark.previews import Previews
 from core.errors import AppError
+from ui.add_model import add_dialog, additions_row
 from ui.models import STATES, card, facts, matches, state_of
 from ui.state import ROOT, downloads, engine
 from upscalers.spec import UpscalerSpec
@@ -78,7 +79,11 @@ def table(specs: list[UpscalerSpec]) -> None:
 everything = list(upscalers.registry())
 left, look = filters(everything)
 ready = sum(state_of(spec) == "ready" for spec in everything)
-st.caption(f"{len(left)} of {len(everything)} models; {ready} are ready.")
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.caption(f"{len(left)} of {len(everything)} models; {ready} are ready.")
+    if st.button("Add a model file", icon=":material/add:"):
+        add_dialog()
+additions_row()
 if not left:
     st.info("No model has all these words and marks. Take one away.")
 elif look == "Table":

@@ -31,3 +31,8 @@ def file_size(size_bytes: int) -> str:
     if size_bytes < 1e6:
         return f"{size_bytes / 1e3:.0f} kB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.1f} GB"
+
+
+def plain(text: str) -> str:
+    """A text of foreign origin, such as a file's name, without Markdown meaning."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()#+-.!|~:$<>" else character for character in text)

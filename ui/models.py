@@ -97,10 +97,14 @@ def card(spec: UpscalerSpec, shown: Previews) -> None:
         lines = "".join(f"<dt>{escape(head)}</dt><dd>{escape(text)}</dd>" for head, text in texts.items())
         st.html(
             f'<div class="ub-card"><h2>{escape(spec.name)}<span class="ub-badge">{escape(spec.aim)}</span></h2>'
-            f"<p class='ub-minor'><code>{escape(spec.id)}</code> · {escape(spec.group)} · {escape(spec.license)}{reference}</p>"
+            f"<p class='ub-minor'><code>{escape(spec.id)}</code> · {escape(spec.group)} · {escape(_license(spec))}{reference}</p>"
             f"<p>{escape(spec.summary)}</p><dl class='ub-facts'>{lines}</dl>{_peek(spec, shown)}</div>"
         )
         _actions(spec, shown)
+
+
+def _license(spec: UpscalerSpec) -> str:
+    return "licence unknown" if spec.license == "unknown" else spec.license
 
 
 def _peek(spec: UpscalerSpec, shown: Previews) -> str:

@@ -17,7 +17,7 @@ from benchmark.schema import Mode
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
-from ui.format import seconds
+from ui.format import plain, seconds
 from ui.state import OWN, SAMPLES, Chosen, choose, downloads, picked, put_picks, sample
 from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
@@ -30,7 +30,8 @@ DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
 """Models that are expected to take longer are not chosen unasked."""
 UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
-UPLOAD_HELP = "PNG, JPEG, WebP, TIFF or BMP; up to 25 megapixels and 50 MB. It stays on this machine."
+MAX_UPLOAD_MB = 50
+UPLOAD_HELP = f"PNG, JPEG, WebP, TIFF or BMP; up to 25 megapixels and {MAX_UPLOAD_MB} MB. It stays on this machine."
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _picture() -> Chosen:
     """Upload or sample. A file that can't be used leaves what was there, with one line below."""
     thumbnail, controls = st.columns([1, 4], gap="small", vertical_alignment="bottom")
     with controls:
-        uploaded = st.file_uploader("Picture", type=UPLOAD_TYPES, key="upload", help=UPLOAD_HELP)
+        uploaded = st.file_uploader("Picture", type=UPLOAD_TYPES, key="upload", help=UPLOAD_HELP, max_upload_size=MAX_UPLOAD_MB)
     if uploaded is not None and st.session_state.get("upload_id") != uploaded.file_id:
         st.session_state["upload_id"] = uploaded.file_id
         st.session_state.pop("upload_error", None)
@@ -140,7 +141,7 @@ def _picture() -> Chosen:
     if error := st.session_state.get("upload_error"):
         st.error(error, icon=":material/error:")
     notes = f" · {' '.join(picture.notes)}" if picture.notes else ""
-    st.caption(f"{_plain(picture.label)} · {picture.width}×{picture.height}{notes}")
+    st.caption(f"{plain(picture.label)} · {picture.width}×{picture.height}{notes}")
     return picture
 
 
@@ -284,8 +285,3 @@ def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> Opt
     if isinstance(parameter.default, int):
         return st.slider(label, int(low), int(high), int(value), key=key, help=tip)
     return st.slider(label, float(low), float(high), float(value), key=key, help=tip)
-
-
-def _plain(text: str) -> str:
-    """A file's name without Markdown meaning."""
-    return "".join(f"\\{character}" if character in r"\`*_{}[]()#+-.!|~:$<>" else character for character in text)

@@ -11,6 +11,7 @@ import streamlit as st
 
 import upscalers
 from benchmark import jobs
+from benchmark.additions import Additions
 from benchmark.downloads import Downloads
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
@@ -37,6 +38,12 @@ def engine() -> LocalEngine:
 def downloads() -> Downloads:
     """The downloads of this server: whoever opens the page sees them."""
     return Downloads()
+
+
+@functools.cache
+def additions() -> Additions:
+    """The model files that visitors of this server are adding."""
+    return Additions()
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from page_driver import COMPARISON_S, ComparePage, Site, start_site
 from playwright.sync_api import Locator, expect
 
 import upscalers
+from tests import networks
 
 pytestmark = pytest.mark.browser
 
@@ -69,3 +71,23 @@ def test_a_download_that_fails_says_why_in_its_card(view: ComparePage) -> None:
     failure = view.page.get_by_test_id("stAlert")
     expect(failure).to_contain_text("ESRGAN.pth can't be fetched")
     expect(failure).to_contain_text("UPSCALE_BENCH_OFFLINE")
+
+
+def test_a_model_file_is_added_seen_and_removed_and_a_bad_one_refused(view: ComparePage, tmp_path: Path) -> None:
+    networks.write_rrdbnet(tmp_path / "4x-Lively.pth", scale=4)
+    (tmp_path / "page.pth").write_bytes(b"<html>not here</html>")
+    for name, outcome in (("page.pth", "page.pth: Model is damaged"), ("4x-Lively.pth", "4x-Lively is ready: x4, id custom-4x-lively")):
+        view.page.get_by_role("button", name="Add a model file").click()
+        dialog = view.page.get_by_role("dialog")
+        dialog.locator("input[type=file]").set_input_files(tmp_path / name)
+        dialog.get_by_role("button", name="Check and add").click()
+        expect(dialog).to_have_count(0)
+        expect(view.page.get_by_test_id("stAlert").filter(has_text=outcome)).to_be_visible(timeout=COMPARISON_S * 1000)
+    search = view.page.get_by_role("textbox", name="Search")
+    search.fill("custom")
+    search.press("Enter")
+    expect(cards(view)).to_have_text([re.compile("4x-Lively")])
+    expect(view.page.locator(".ub-crop")).to_have_count(2, timeout=COMPARISON_S * 1000)
+    view.page.get_by_role("button", name="Remove").click()
+    view.page.get_by_role("button", name="Delete").click()
+    expect(view.page.get_by_text("No model has all these words and marks.")).to_be_visible()
