@@ -11,6 +11,7 @@ from ui.results import MEANING, PROTOCOLS, downloads, frame, is_fresh, shown_pic
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.viewer import viewer
+from ui.whole import whole_buttons
 
 POLL_S = 0.5
 
@@ -90,6 +91,7 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
     if drawn_active:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
+    whole_buttons(job)
     downloads(job, deletable=not about)
 
 
