@@ -116,6 +116,8 @@ def adopt(job: Comparison) -> None:
         adopted_downscale=job.downscale,
         adopted_options={row.upscaler: row.options for row in job.rows},
         adopted_region=job.region,
+        area="region" if job.region else "whole",
+        area_adopted=True,
         adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
     )
     chosen = {row.upscaler for row in job.rows}
