@@ -54,17 +54,13 @@ def area_control(picture: Chosen, mode: Mode) -> tuple[Region | None, DeltaGener
     region = region_at(*_center(picture, f"{name} center"), picture.width, picture.height, mode)
     size = f"{region.width}×{region.height}"
     areas = {"region": f"Region {size}", "whole": "Whole picture"}
-    is_whole = st.session_state.get("area") == "whole"
+    # A key of its own for each picture and each comparison that was opened: a value that is set from here does not reach a widget
+    # that the browser has not mounted, as those in a closed popover.
+    key = f"area {hash(picture.source)} {st.session_state.get('adopted')}"
+    default = "whole" if st.session_state.get("adopted_whole") == hash(picture.source) else "region"
+    is_whole = st.session_state.get(key, default) == "whole"
     with st.popover("Whole picture" if is_whole else f"Region {size} at {region.x}, {region.y}", width="stretch"):
-        area = st.segmented_control(
-            "Area",
-            list(areas),
-            format_func=lambda key: areas[key],
-            key="area",
-            required=True,
-            bind="query-params",
-            default=None if st.session_state.pop("area_adopted", False) else "region",
-        )
+        area = st.segmented_control("Area", list(areas), format_func=lambda each: areas[each], key=key, required=True, default=default)
         moved = None
         if area != "whole":
             thumbnail = f"data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}"
