@@ -3,17 +3,20 @@
 Such a row names its file and its hash instead of a runtime and weights, and has no times: nothing was run.
 """
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Container
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
 from benchmark import jobs
 from benchmark.given_small import LR_SOURCE, Upload
 from benchmark.labels import label_of
-from benchmark.schema import Comparison, GivenFile, Row
+from benchmark.schema import Comparison, GivenFile, Mode, Region, Row
 from benchmark.scoring import Layers, score_row
 from core.errors import ImageError, UsageError
 from core.image import Picture, decode, encode_png, safe_stem
@@ -26,36 +29,78 @@ MAX_NAME_CHARACTERS = 60
 _LOCK = ".given.lock"
 
 
-def result_size(job: Comparison) -> tuple[int, int]:
-    """Width and height of the results of a comparison whose picture has been read. Raises `UsageError` if it has not."""
-    if job.image is None:
-        raise UsageError("This comparison has no picture yet. Wait until it has finished.")
-    enlarged = job.scale if job.mode == "as-is" else 1
-    return round(job.image.width * enlarged), round(job.image.height * enlarged)
+@dataclass(frozen=True)
+class Frame:
+    """The sizes that an added result may have, each a width and a height in pixels."""
+
+    size: tuple[int, int]
+    """That of the comparison's own results."""
+    whole: tuple[int, int] | None = None
+    """Where a region is compared: that of a result of the whole picture, of which the region is then taken."""
+    corner: tuple[int, int] = (0, 0)
+    """Where the region lies in that."""
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Room for either."""
+        return self.whole or self.size
 
 
-def read_result(upload: Upload, size: tuple[int, int]) -> Picture:
-    """Decode a result and check its size.
+def frame(mode: Mode, scale: float, size: tuple[int, int], region: Region | None) -> Frame:
+    """The sizes of results of a picture.
 
     Parameters
     ----------
-    upload:
-        Its file.
     size:
-        Width and height that it must have.
+        Width and height of the whole picture.
+    region:
+        The part that is compared; None for the whole.
+    """
+    enlarged = scale if mode == "as-is" else 1
+
+    def of(width: int, height: int) -> tuple[int, int]:
+        if mode == "restore":
+            width, height = (side - side % int(scale) for side in (width, height))
+        return round(width * enlarged), round(height * enlarged)
+
+    if region is None:
+        return Frame(of(*size))
+    part, whole = of(region.width, region.height), of(*size)
+    corner = round(region.x * enlarged), round(region.y * enlarged)
+    # At the right or lower edge the region may hold what the crop to a multiple takes from the whole picture.
+    inside = corner[0] + part[0] <= whole[0] and corner[1] + part[1] <= whole[1]
+    return Frame(part, whole, corner) if inside else Frame(part)
+
+
+def frame_of(job: Comparison) -> Frame:
+    """The same for a comparison whose picture has been read. Raises `UsageError` if it has not."""
+    if job.image is None:
+        raise UsageError("This comparison has no picture yet. Wait until it has finished.")
+    whole = job.image.whole_width or job.image.width, job.image.whole_height or job.image.height
+    return frame(job.mode, job.scale, whole, job.region)
+
+
+def read_result(upload: Upload, frame: Frame) -> Picture:
+    """Decode a result and check its size; of a result of the whole picture, the region is taken.
 
     Raises
     ------
     ImageError
         It is no picture, or has another size; the message names both.
     """
-    picture = decode(upload.source, name=upload.name, at_least=size)
-    if (picture.width, picture.height) != size:
+    picture = decode(upload.source, name=upload.name, at_least=frame.largest)
+    if (picture.width, picture.height) == frame.size:
+        return picture
+    if (picture.width, picture.height) != frame.whole:
+        sizes = " or, of the whole picture, ".join(f"{width}×{height}" for width, height in filter(None, (frame.size, frame.whole)))
         raise ImageError(
-            f"{safe_stem(upload.name)} is {picture.width}×{picture.height} and the results here are {size[0]}×{size[1]}: "
+            f"{safe_stem(upload.name)} is {picture.width}×{picture.height} and the results here are {sizes}: "
             "export it at exactly that size. Nothing is resized to make a score possible."
         )
-    return picture
+    part = Region(x=frame.corner[0], y=frame.corner[1], width=frame.size[0], height=frame.size[1])
+    alpha = None if picture.alpha is None else np.ascontiguousarray(part.cut(picture.alpha))
+    notes = (*picture.notes, "The region of it is compared.")
+    return dataclasses.replace(picture, rgb=np.ascontiguousarray(part.cut(picture.rgb)), alpha=alpha, notes=notes)
 
 
 def clean_name(name: str) -> str:
@@ -75,7 +120,7 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
     directory:
         That of the comparison.
     upload:
-        A picture file of the results' size.
+        A picture file of the results' size or, where a region is compared, of the size of a whole result.
     name:
         For people. A name that is taken gets a number.
 
@@ -92,7 +137,7 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
     """
     title = clean_name(name)
     job = _finished(directory)
-    picture = read_result(upload, result_size(job))
+    picture = read_result(upload, frame_of(job))
     with FileLock(directory / _LOCK):
         job = _finished(directory)
         if sum(row.given is not None for row in job.rows) >= MAX_RESULTS:
@@ -140,7 +185,8 @@ def remove(directory: Path, row_id: str) -> None:
             raise UsageError(f"{label_of(row).name} was computed here: only added results can be removed.")
         job.rows.remove(row)
         jobs.save(directory, job)
-        kept = {job.original_path, job.downscaled_path, *(other.output_path for other in job.rows)}
+        pictures = {job.original_path, job.downscaled_path, job.whole_path, job.whole_downscaled_path}
+        kept = pictures.union(other.output_path for other in job.rows)
         if row.output_path and row.output_path not in kept:
             (directory / row.output_path).unlink(missing_ok=True)
 

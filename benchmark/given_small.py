@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.degradation import DEFAULT_DOWNSCALE
 from benchmark.plan import Plan
-from benchmark.schema import Row
+from benchmark.schema import Region, Row
 from core.errors import ImageError, UsageError
 from core.image import Picture, decode
 from upscalers.spec import SCORED_SCALES
@@ -58,6 +58,28 @@ def check(small: tuple[int, int], original: tuple[int, int], scale: int) -> None
     )
 
 
+def aligned(region: Region, scale: int) -> Region:
+    """The region, moved to the left and up by less than the scale, to where a pixel of the small picture begins."""
+    return region.model_copy(update={"x": region.x - region.x % scale, "y": region.y - region.y % scale})
+
+
+def part(region: Region, scale: int) -> Region:
+    """The part of a given small picture that belongs to a region of the original.
+
+    Raises
+    ------
+    UsageError
+        The region begins inside a pixel of the small picture.
+    """
+    if aligned(region, scale) != region:
+        near = aligned(region, scale)
+        raise UsageError(
+            f"The region begins at {region.x},{region.y}: with a small picture of your own both are multiples of the scale, {scale}. "
+            f"The nearest place is {near.x},{near.y}."
+        )
+    return Region(x=region.x // scale, y=region.y // scale, width=region.width // scale, height=region.height // scale)
+
+
 def mark_rows(plan: Plan, rows: Sequence[Row]) -> None:
     """Note in the rows of a plan that the small picture is given; how it was made is then not known.
 
@@ -70,6 +92,8 @@ def mark_rows(plan: Plan, rows: Sequence[Row]) -> None:
         raise UsageError("A small picture is given beside its original: upscaling a picture as it is takes only the one.")
     if plan.downscale != DEFAULT_DOWNSCALE:
         raise UsageError(f"A small picture is given, so nothing is downscaled: leave the downscale method {plan.downscale!r} out.")
+    if plan.region is not None:
+        part(plan.region, int(plan.scale))
     for row in rows:
         row.lr_source, row.trained_for_another = LR_SOURCE, None
 

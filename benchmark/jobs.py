@@ -65,6 +65,7 @@ def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None
         downscale=plan.downscale,
         lr_sha256=None if small is None else small.sha256,
         seed=plan.seed,
+        region=plan.region,
         repeats=plan.repeats,
         # Until the host takes it over, whoever made it answers for it.
         host_pid=os.getpid(),

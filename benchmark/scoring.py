@@ -94,6 +94,7 @@ def shrink(result: Layers, size: tuple[int, int], method: str) -> Layers:
 
 def fingerprint(job: Comparison, row: Row, protocol: str, downscale: str | None) -> str:
     """Id of everything that a score of this row depends on; `downscale` is None where nobody knows how the small picture was made."""
+    region = job.region
     return Fingerprint(
         protocol=protocol,
         downscale=downscale or "unknown",
@@ -110,5 +111,5 @@ def fingerprint(job: Comparison, row: Row, protocol: str, downscale: str | None)
         precision=row.precision,
         stored_channels=job.image.stored_channels if job.image else 3,
         lr_source=f"{row.lr_source}:{job.lr_sha256}" if job.lr_sha256 else row.lr_source,
-        region=None,
+        region=(region.x, region.y, region.width, region.height) if region else None,
     ).id

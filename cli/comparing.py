@@ -18,6 +18,7 @@ from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
 from cli.given import added_results, small_picture
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds
@@ -47,6 +48,9 @@ def compare(
         int | None, typer.Option(help="Exactly so many warm calls each.", show_default="until half a second is full")
     ] = None,
     option: Options = None,
+    region: Annotated[
+        str | None, typer.Option(help="X,Y,WIDTH,HEIGHT in pixels: compare this part only.", show_default="the whole picture")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
@@ -62,15 +66,19 @@ def compare(
         runtime=runtime,
         precision=_precision(precision),
         options=_options(option),
+        region=parse_region(region) if region else None,
         seed=seed,
         repeats=repeats,
     )
     upscalers.registry().select(ids)
     source = read_file(image)
     picture = decode(source, name=image.name)
-    height, width = crop_to_multiple(picture.rgb, scale).shape[:2]
     small = small_picture(small_file, (picture.width, picture.height), scale)
-    added = added_results(add or (), (width, height))
+    if plan.region:
+        check_region(plan.region, picture.width, picture.height)
+    # Raises when what is compared is smaller than the scale.
+    crop_to_multiple(plan.region.cut(picture.rgb) if plan.region else picture.rgb, scale)
+    added = added_results(add or (), given.frame(plan.mode, scale, (picture.width, picture.height), plan.region))
     if out:
         make_folder(out)
     with _finished(plan, source, image.name, small) as (directory, _):
@@ -177,7 +185,8 @@ def _show(progress: Progress, task: Any, row: Row) -> None:  # noqa: ANN401 - ri
 def _print_comparison(job: Comparison) -> None:
     if job.image:
         made = "with your small picture" if job.lr_sha256 else f"downscaled by {job.downscale}"
-        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}, x{job.scale:g}, {made}")
+        part = f" at {job.region.x},{job.region.y}" if job.region else ""
+        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}{part}, x{job.scale:g}, {made}")
         for note in job.image.notes:
             typer.echo(f"  {note}")
     table = Table(

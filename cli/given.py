@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark import given, given_small
+from benchmark.given import Frame
 from benchmark.given_small import Upload
 from core.errors import UsageError
 from core.image import decode, read_file
@@ -19,23 +20,23 @@ def small_picture(path: Path | None, original: tuple[int, int], scale: int) -> U
     return small
 
 
-def added_results(texts: Iterable[str], size: tuple[int, int]) -> list[tuple[str, Upload]]:
-    """Name and file of each `--add NAME=FILE`; `size` is the width and height of the results.
+def added_results(texts: Iterable[str], frame: Frame) -> list[tuple[str, Upload]]:
+    """Name and file of each `--add NAME=FILE`, checked against the sizes that results may have.
 
     Raises
     ------
     UsageError
         A text is not `NAME=FILE`, or a name is none.
     ImageError
-        A file is no picture of that size.
+        A file is no picture of such a size.
     """
     results = []
     for text in texts:
         name, equals, path = text.partition("=")
         if not (equals and name.strip() and path):
             raise UsageError(f"Expected --add NAME=FILE, got {text!r}.")
-        upload = Upload(read_file(Path(path), at_least=size), Path(path).name)
-        given.read_result(upload, size)
+        upload = Upload(read_file(Path(path), at_least=frame.largest), Path(path).name)
+        given.read_result(upload, frame)
         results.append((given.clean_name(name), upload))
     if len(results) > given.MAX_RESULTS:
         raise UsageError(f"A comparison takes {given.MAX_RESULTS} added results; got {len(results)}.")

@@ -13,6 +13,7 @@ from ui.results import MEANING, MEANING_AS_IS, PROTOCOLS, downloads, frame, is_f
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.viewer import viewer
+from ui.whole import whole_buttons
 
 POLL_S = 0.5
 
@@ -95,6 +96,7 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
         st.rerun()
     if not about:
         given_results(job)
+    whole_buttons(job)
     downloads(job, deletable=not about)
 
 

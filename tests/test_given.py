@@ -20,7 +20,7 @@ from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.schema import Comparison, Row
+from benchmark.schema import Comparison, Mode, Region, Row
 from core.errors import AppError, ImageError, UsageError
 from tests.engine_helpers import run
 from tests.pictures import noise, png, scene
@@ -214,7 +214,7 @@ def test_what_is_no_picture_is_refused(restored: tuple[Path, Comparison]) -> Non
 
 def test_a_result_may_be_larger_than_what_may_be_upscaled(as_is: tuple[Path, Comparison], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, job = as_is
-    size = given.result_size(job)
+    size = given.frame_of(job).size
     assert size == (round(31 * 2.5), round(22 * 2.5))
     for limit, value in (("INPUT_MP", "0.001"), ("INPUT_SIDE", "40"), ("INPUT_BYTES", "500")):
         monkeypatch.setenv(f"UPSCALE_BENCH_MAX_{limit}", value)
@@ -297,3 +297,45 @@ def test_results_that_are_added_at_once_are_all_kept_up_to_the_limit(restored: t
     job = jobs.load(folder)
     assert len({row.upscaler for row in job.rows}) == 22
     assert len({row.output_path for row in job.rows}) == 22
+
+
+# -- where a region is compared ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "scale", "region", "expected"),
+    [
+        # size, whole size, corner
+        ("restore", 2, Region(x=7, y=3, width=20, height=17), ((20, 16), (60, 42), (7, 3))),
+        ("as-is", 2.5, Region(x=7, y=3, width=20, height=17), ((50, 42), (152, 108), (18, 8))),
+        # The last column and row of 61x43 belong to no result of the whole picture at x2.
+        ("restore", 2, Region(x=41, y=3, width=20, height=17), ((20, 16), None, (0, 0))),
+        ("restore", 2, None, ((60, 42), None, (0, 0))),
+    ],
+)
+def test_a_region_takes_a_result_of_its_own_size_and_one_of_the_whole_picture(
+    mode: Mode, scale: float, region: Region | None, expected: tuple[object, ...]
+) -> None:
+    frame = given.frame(mode, scale, (61, 43), region)
+    assert (frame.size, frame.whole, frame.corner) == expected
+
+
+@pytest.mark.parametrize(("mode", "corner"), [("restore", (7, 3)), ("as-is", (14, 6))])
+def test_of_a_whole_result_the_region_is_compared(engine: LocalEngine, mode: Mode, corner: tuple[int, int]) -> None:
+    region = Region(x=7, y=3, width=20, height=16)
+    job = run(engine, Plan(scale=2, upscaler_ids=["bicubic"], mode=mode, region=region, repeats=0), png(scene(61, 43)))
+    folder = engine.root / job.id
+    frame = given.frame_of(job)
+    assert frame.whole is not None
+    whole = noise(*frame.whole)
+    cut = np.ascontiguousarray(whole[corner[1] : corner[1] + frame.size[1], corner[0] : corner[0] + frame.size[0]])
+    rows = [given.add(folder, Upload(png(pixels), "a.png"), name="A") for pixels in (whole, cut)]
+    np.testing.assert_array_equal(stored(folder, rows[0]), cut)
+    assert (rows[0].width, rows[0].height) == frame.size == (job.rows[0].width, job.rows[0].height)
+    assert rows[0].given is not None
+    assert rows[0].given.notes == ["The region of it is compared."]
+    assert rows[0].lr_consistency == rows[1].lr_consistency is not None
+    with pytest.raises(ImageError, match=r"the results here are \d+×\d+ or, of the whole picture, \d+×\d+: export"):
+        given.add(folder, Upload(png(noise(61, 44)), "a.png"), name="A")
+    given.remove(folder, rows[0].upscaler)
+    assert (folder / str(job.whole_path)).exists()

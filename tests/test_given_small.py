@@ -11,7 +11,7 @@ from benchmark import export, given_small, jobs
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.schema import Comparison
+from benchmark.schema import Comparison, Region
 from core.errors import ImageError, UsageError
 from tests.engine_helpers import directory, run, wait_until
 from tests.pictures import noise, png, scene
@@ -136,3 +136,27 @@ def test_transparency_of_the_small_picture_is_the_results(engine: LocalEngine) -
     assert result.getchannel("A").getextrema() == (128, 128)
     assert job.image is not None
     assert "Transparency is enlarged separately by bicubic; scores are taken on white." in job.image.notes
+
+
+def test_a_region_takes_its_part_of_the_small_picture(engine: LocalEngine) -> None:
+    small, original = noise(30, 21), scene(61, 43)
+    plan = Plan(scale=2, upscaler_ids=["bicubic"], region=Region(x=6, y=4, width=20, height=17), repeats=0)
+    job = run_with(engine, small, png(original), plan)
+    assert job.state == "done", job.reason
+    row, folder = job.rows[0], directory(engine, job)
+    part = small[2:10, 3:13]
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / str(job.downscaled_path))), part)
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / str(job.whole_downscaled_path))), small)
+    result = np.asarray(Image.fromarray(part).resize((20, 16), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / str(row.output_path))), result)
+    assert row.scores is not None
+    assert row.scores["rgb"].mse == pytest.approx(np.mean((result.astype(float) - original[4:20, 6:26]) ** 2), abs=1e-9)
+
+
+def test_a_region_between_pixels_of_the_small_picture_is_moved_or_refused(engine: LocalEngine) -> None:
+    between = Region(x=7, y=5, width=20, height=16)
+    assert given_small.aligned(between, 2) == Region(x=6, y=4, width=20, height=16)
+    assert given_small.aligned(given_small.aligned(between, 3), 3) == Region(x=6, y=3, width=20, height=16)
+    plan = Plan(scale=2, upscaler_ids=["bicubic"], region=between)
+    with pytest.raises(UsageError, match=r"begins at 7,5: .* multiples of the scale, 2\. The nearest place is 6,4\.$"):
+        engine.submit(plan, png(scene(61, 43)), name="a.png", user="a", small=Upload(png(noise(30, 21)), "small.png"))

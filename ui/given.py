@@ -9,9 +9,9 @@ from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import safe_stem
 from ui.format import plain
+from ui.picture_choice import UPLOAD_TYPES
 from ui.state import Chosen, choose
 
-UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
 MAX_RESULT_MB = 350
 """What the largest result takes uncompressed."""
 SMALL_HELP = (
@@ -52,11 +52,12 @@ def given_results(job: Comparison) -> None:
     directory = jobs.find(job.id)
     if directory is None or job.image is None:
         return
-    width, height = given.result_size(job)
+    frame = given.frame_of(job)
+    sizes = " or, for the whole picture, ".join(f"**{width}×{height}**" for width, height in filter(None, (frame.size, frame.whole)))
     added = [row for row in job.rows if row.given is not None]
     with st.popover("Add a result", icon=":material/add_photo_alternate:"):
         st.markdown(
-            f"What another tool made of this picture: **{width}×{height}** pixels. It gets the same scores, joins the viewer, the table "
+            f"What another tool made of this picture: {sizes} pixels. It gets the same scores, joins the viewer, the table "
             "and the downloads, and stays on this machine."
         )
         # The widgets for the next one are new, and empty.

@@ -55,7 +55,7 @@ def frame(job: Comparison) -> tuple[int, int]:
     """Width and height of the results."""
     if job.image is None:
         return (512, 512)
-    return given.result_size(job)
+    return given.frame_of(job).size
 
 
 def is_fresh(job: Comparison) -> bool:

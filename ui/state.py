@@ -25,7 +25,7 @@ SAMPLES: Mapping[str, str] = {"Astronaut": "astronaut.png", "Cat": "chelsea.png"
 """Pictures that scikit-image brings along, under the names that visitors see."""
 OWN = "Yours"
 """The pill that stands for the visitor's own picture."""
-THUMBNAIL_PX = 96
+THUMBNAIL_PX = 320
 
 
 @functools.cache
@@ -78,7 +78,8 @@ def _thumbnail(picture: Picture) -> bytes:
     small = Image.fromarray(picture.rgb)
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     buffer = BytesIO()
-    small.save(buffer, "PNG")
+    # Nobody judges pixels by it: it only shows which picture is chosen, and where its region is.
+    small.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
 
 
@@ -105,11 +106,11 @@ def adopt(job: Comparison) -> None:
     st.session_state["adopted"] = job.id
     if "started" in st.session_state:
         return
-    path = jobs.picture_path(job.id, job.original_path)
+    path = jobs.picture_path(job.id, job.whole_path or job.original_path)
     if path is not None:
         st.session_state["own_picture"] = choose(path.read_bytes(), f"{job.image.name}.png")
         st.session_state["sample"] = OWN
-    small = jobs.picture_path(job.id, job.downscaled_path) if job.lr_sha256 and job.downscaled_path else None
+    small = jobs.picture_path(job.id, job.whole_downscaled_path or job.downscaled_path or "") if job.lr_sha256 else None
     if small is not None:
         st.session_state["small"] = choose(small.read_bytes(), f"{job.image.name}.png", "its small version")
     scale = int(job.scale) if job.scale in SCORED_SCALES else 4
@@ -117,6 +118,7 @@ def adopt(job: Comparison) -> None:
     st.session_state.update(
         adopted_downscale=job.downscale,
         adopted_options={row.upscaler: row.options for row in job.rows},
+        adopted_region=job.region,
         adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
     )
     chosen = {row.upscaler for row in job.rows}
