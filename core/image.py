@@ -89,8 +89,8 @@ class _Limits:
 def _limits(at_least: tuple[int, int]) -> _Limits:
     """The limits of the settings, raised where a picture of width and height `at_least` would not pass them."""
     limits, (width, height) = settings(), at_least
-    # As large as the pixels uncompressed with alpha, and some room for headers.
-    byte_count = 4 * width * height + MIB
+    # As large as the pixels uncompressed with alpha, and room for headers.
+    byte_count = 5 * width * height
     return _Limits(
         max(limits.max_input_mp, width * height / 1e6), max(limits.max_input_side, *at_least), max(limits.max_input_bytes, byte_count)
     )
