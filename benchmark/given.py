@@ -20,6 +20,7 @@ from benchmark.schema import Comparison, GivenFile, Mode, Region, Row
 from benchmark.scoring import Layers, score_row
 from core.errors import ImageError, UsageError
 from core.image import Picture, decode, encode_png, safe_stem
+from core.settings import settings
 
 RUNTIME = "given"
 """What `runtime` and `precision` say in a row that was added."""
@@ -69,7 +70,8 @@ def frame(mode: Mode, scale: float, size: tuple[int, int], region: Region | None
     corner = round(region.x * enlarged), round(region.y * enlarged)
     # At the right or lower edge the region may hold what the crop to a multiple takes from the whole picture.
     inside = corner[0] + part[0] <= whole[0] and corner[1] + part[1] <= whole[1]
-    return Frame(part, whole, corner) if inside else Frame(part)
+    allowed = whole[0] * whole[1] <= settings().max_output_mp * 1e6
+    return Frame(part, whole, corner) if inside and allowed else Frame(part)
 
 
 def frame_of(job: Comparison) -> Frame:

@@ -321,6 +321,11 @@ def test_a_region_takes_a_result_of_its_own_size_and_one_of_the_whole_picture(
     assert (frame.size, frame.whole, frame.corner) == expected
 
 
+def test_no_whole_result_is_taken_that_could_not_have_been_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_BENCH_MAX_OUTPUT_MP", "0.01")
+    assert given.frame("as-is", 2, (61, 43), Region(x=0, y=0, width=8, height=8)) == given.Frame((16, 16))
+
+
 @pytest.mark.parametrize(("mode", "corner"), [("restore", (7, 3)), ("as-is", (14, 6))])
 def test_of_a_whole_result_the_region_is_compared(engine: LocalEngine, mode: Mode, corner: tuple[int, int]) -> None:
     region = Region(x=7, y=3, width=20, height=16)
