@@ -79,21 +79,9 @@ class Picture:
         return self.rgb.shape[0]
 
 
-@dataclass(frozen=True)
-class _Limits:
-    mp: float
-    side: int
-    byte_count: int
-
-
-def _limits(at_least: tuple[int, int]) -> _Limits:
-    """The limits of the settings, raised where a picture of width and height `at_least` would not pass them."""
-    limits, (width, height) = settings(), at_least
-    # As large as the pixels uncompressed with alpha, and room for headers.
-    byte_count = 5 * width * height
-    return _Limits(
-        max(limits.max_input_mp, width * height / 1e6), max(limits.max_input_side, *at_least), max(limits.max_input_bytes, byte_count)
-    )
+def byte_limit(at_least: tuple[int, int] = (0, 0)) -> int:
+    """How large a picture file may be, in bytes. `at_least` is that of `decode`: its pixels fit uncompressed, with alpha and headers."""
+    return max(settings().max_input_bytes, 5 * at_least[0] * at_least[1])
 
 
 def decode(data: bytes, *, name: str = "", at_least: tuple[int, int] = (0, 0)) -> Picture:
@@ -117,21 +105,23 @@ def decode(data: bytes, *, name: str = "", at_least: tuple[int, int] = (0, 0)) -
     """
     if not data:
         raise ImageError("File is empty.")
-    limits = _limits(at_least)
-    _check_byte_count(len(data), limits.byte_count)
+    limits = settings()
+    max_mp = max(limits.max_input_mp, at_least[0] * at_least[1] / 1e6)
+    max_side = max(limits.max_input_side, *at_least)
+    _check_byte_count(len(data), byte_limit(at_least))
     container = container_of(data)
     if container is None:
         raise ImageError(NOT_AN_IMAGE)
-    check_cost(container, data, limits.mp * 1e6)
+    check_cost(container, data, max_mp * 1e6)
 
     notes: list[str] = []
     suffix = Path(name).suffix.lower()
     if _TYPES_BY_SUFFIX.get(suffix, container) != container:
         notes.append(f"The file is a {container} although its name ends in {suffix}.")
     if container == "WebP" and (size := webp_size(data)):
-        _check_input_size(*size, limits.mp, limits.side)
+        _check_input_size(*size, max_mp, max_side)
     with open_lazily(container, data) as image:
-        _check_input_size(*image.size, limits.mp, limits.side)
+        _check_input_size(*image.size, max_mp, max_side)
         if is_signed(image):
             raise ImageError("Signed integer images are not supported. Save the picture with 8 or 16 bits per channel.")
         note_frames(image, data, notes)
@@ -150,7 +140,7 @@ def read_file(path: Path, *, at_least: tuple[int, int] = (0, 0)) -> bytes:
     ImageError
         The path is missing, not readable, or not a file, or the file is too large.
     """
-    limit = _limits(at_least).byte_count
+    limit = byte_limit(at_least)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer

@@ -1,5 +1,7 @@
 """What a person brings along: the results of other tools, and the small picture that belongs to the original."""
 
+import math
+
 import streamlit as st
 
 from benchmark import given, jobs
@@ -7,13 +9,12 @@ from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.schema import Comparison
 from core.errors import AppError
-from core.image import safe_stem
+from core.image import byte_limit, safe_stem
+from core.settings import MIB
 from ui.format import plain
 from ui.picture_choice import UPLOAD_TYPES
 from ui.state import Chosen, choose
 
-MAX_RESULT_MB = 350
-"""What the largest result takes uncompressed."""
 SMALL_HELP = (
     "The picture's own small version is then upscaled, instead of one made here. The picture must be exactly as many times larger "
     "as the scale says. Scores are never ranked together with those of other small pictures."
@@ -54,28 +55,31 @@ def given_results(job: Comparison) -> None:
         return
     frame = given.frame_of(job)
     sizes = " or, for the whole picture, ".join(f"**{width}×{height}**" for width, height in filter(None, (frame.size, frame.whole)))
+    source = "your picture" if job.mode == "as-is" else "the small picture, which is in the ZIP below"
     added = [row for row in job.rows if row.given is not None]
     with st.popover("Add a result", icon=":material/add_photo_alternate:"):
         st.markdown(
-            f"What another tool made of this picture: {sizes} pixels. It gets the same scores, joins the viewer, the table "
+            f"What another tool made of {source}: {sizes} pixels. It gets the same scores, joins the viewer, the table "
             "and the downloads, and stays on this machine."
         )
         # The widgets for the next one are new, and empty.
         key = f"{job.id} {job.revision}"
-        uploaded = st.file_uploader("Its file", UPLOAD_TYPES, key=f"given file {key}", max_upload_size=MAX_RESULT_MB)
+        uploaded = st.file_uploader(
+            "Its file", UPLOAD_TYPES, key=f"given file {key}", max_upload_size=math.ceil(byte_limit(frame.largest) / MIB)
+        )
         stem = safe_stem(uploaded.name) if uploaded else ""
         name = st.text_input(
             "Its name", placeholder=stem or "As the file is called", max_chars=given.MAX_NAME_CHARACTERS, key=f"given {key}"
         )
-        if st.button("Add", type="primary", disabled=uploaded is None, width="stretch", key="add given") and uploaded is not None:
-            try:
+        try:
+            if st.button("Add", type="primary", disabled=uploaded is None, width="stretch", key="add given") and uploaded is not None:
                 with st.spinner("Scoring"):
                     given.add(directory, Upload(uploaded.getvalue(), uploaded.name), name=name if name.strip() else stem)
                 st.rerun()
-            except AppError as error:
-                st.error(plain(str(error)), icon=":material/error:")
-        for row in added:
-            label = f"Remove {plain(label_of(row).name)}"
-            if st.button(label, icon=":material/delete:", type="tertiary", key=f"remove {job.id} {row.upscaler}"):
-                given.remove(directory, row.upscaler)
-                st.rerun()
+            for row in added:
+                label = f"Remove {plain(label_of(row).name)}"
+                if st.button(label, icon=":material/delete:", type="tertiary", key=f"remove {job.id} {row.upscaler}"):
+                    given.remove(directory, row.upscaler)
+                    st.rerun()
+        except AppError as error:
+            st.error(plain(str(error)), icon=":material/error:")
