@@ -4,10 +4,12 @@ from html import escape
 
 import streamlit as st
 
+from benchmark.given_small import Upload
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.format import seconds
-from ui.results import MEANING, PROTOCOLS, downloads, frame, is_fresh, shown_pictures, start_view, status_line, table
+from ui.given import given_results
+from ui.results import MEANING, MEANING_AS_IS, PROTOCOLS, downloads, frame, is_fresh, shown_pictures, start_view, status_line, table
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.viewer import viewer
@@ -19,7 +21,8 @@ POLL_S = 0.5
 def start(setup: Setup) -> None:
     """Hand the set-up to the engine; the comparison's id goes into the address."""
     try:
-        st.query_params["job"] = engine().submit(setup.plan(), setup.picture.source, name=setup.picture.name, user=user_id())
+        small = Upload(setup.small.source, setup.small.name) if setup.small else None
+        st.query_params["job"] = engine().submit(setup.plan(), setup.picture.source, name=setup.picture.name, user=user_id(), small=small)
         st.session_state["started"] = setup.signature
     except AppError as error:
         st.session_state["start_error"] = str(error)
@@ -73,7 +76,7 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
             on_action=lambda _: ask_to_start(),
             **start_view(job),
         )
-    st.caption(MEANING if job.mode == "restore" else "Without an original there is nothing to score against: judge by eye.")
+    st.caption(MEANING if job.mode == "restore" else MEANING_AS_IS)
     protocol = "rgb"
     if job.mode == "restore":
         protocol = st.segmented_control(
@@ -91,6 +94,8 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
     if drawn_active:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
+    if not about:
+        given_results(job)
     whole_buttons(job)
     downloads(job, deletable=not about)
 
