@@ -17,6 +17,7 @@ from benchmark import export
 from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation import report
 from benchmark.schema import Comparison, Row
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds
 from core.errors import AppError, UsageError
@@ -46,7 +47,7 @@ def compare(
     ] = None,
     option: Options = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the results and a labelled strip into this directory.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shrink a picture, race the upscalers, and score each result against the original."""
@@ -67,7 +68,10 @@ def compare(
     if out:
         make_folder(out)
     with _finished(plan, source, image.name) as (directory, job):
-        written = export.write_pictures(directory, job, out) if out else {}
+        written = {}
+        if out:
+            written = export.write_pictures(directory, job, out)
+            report.write(directory, job, export.folder(job, out) / report.FILE_NAME)
     document = export.document(job)
     for row in document["rows"]:
         row["output_path"] = str(written[row["upscaler"]]) if row["upscaler"] in written else None

@@ -13,11 +13,11 @@ import upscalers
 from benchmark import estimates
 from benchmark.degradation import DOWNSCALERS
 from benchmark.plan import Plan, default_precision
+from benchmark.presentation.format import plain, seconds
 from benchmark.schema import Mode
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
-from ui.format import plain, seconds
 from ui.state import OWN, SAMPLES, Chosen, choose, downloads, picked, put_picks, sample
 from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
