@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
-.PHONY: setup app test test-long check format requirements browser readme
+.PHONY: setup app test test-long check format requirements browser readme example samples
 
 setup: .venv/.ready
 
@@ -55,3 +55,10 @@ requirements: .venv/.ready-dev
 
 readme: .venv/.ready
 	$(BIN)/python -m upscalers.catalogue README.md
+
+# The comparison that greets a visitor, with this machine's numbers; it needs the starter weights.
+example: .venv/.ready
+	$(BIN)/python -m benchmark.example
+
+samples: .venv/.ready
+	$(BIN)/python -m assets.drawing
