@@ -7,6 +7,9 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
+# Every model has a process of its own, and each imports large libraries: without compiled files that takes three times as long.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup app test test-long check format requirements browser readme example samples
 
 setup: .venv/.ready

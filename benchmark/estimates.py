@@ -1,4 +1,4 @@
-"""How long a model will take: measured here before, or estimated from its cost and a short probe of the machine."""
+"""How long a model will take and how much memory: measured here before, or estimated from its cost and a short probe of the machine."""
 
 import json
 import logging
@@ -10,12 +10,15 @@ from typing import Any
 from filelock import FileLock
 
 from core.files import write_atomically
-from core.settings import settings
+from core.settings import MIB, settings
 from runtimes.speed import REFERENCE_GFLOPS, matrix_gflops
+from runtimes.tiling import plan_tiles
 from upscalers.spec import OptionValue, UpscalerSpec
 
 log = logging.getLogger(__name__)
 
+SMALLEST_PIXELS = 64 * 64
+"""Smaller pictures say little about large ones."""
 SMOOTHING = 0.5
 """Weight of the newest measurement against those before it."""
 
@@ -46,6 +49,54 @@ def estimate(
     return Estimate(stated * work / speedup * input_pixels / 1e6, measured=False)
 
 
+def processed_pixels(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:
+    """Input pixels that a model works through for a picture: where it is cut into tiles, their overlaps count each time."""
+    tiles = plan_tiles(height, width, spec.tiling.get(int(scale)))
+    return sum((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in tiles)
+
+
+def expected_memory_mib(spec: UpscalerSpec, scale: float, runtime: str, precision: str, height: int, width: int) -> float | None:
+    """Expected largest resident memory of a model's process, from a run on this machine; None when there was none.
+
+    What a call needs grows with the largest tile, and beside it stand the picture and its result.
+    """
+    known = _read().get("memory", {}).get(_key(spec.id, scale, runtime, precision))
+    if not isinstance(known, dict):
+        return None
+    work_mib = known["work_mib"] * _largest_tile(spec, scale, height, width) / known["tile_pixels"]
+    return known["base_mib"] + work_mib + _pictures_mib(scale, height, width)
+
+
+def record_memory(
+    spec: UpscalerSpec, scale: float, runtime: str, precision: str, size: tuple[int, int], base_mib: float, peak_mib: float
+) -> None:
+    """Remember what a call on a picture of this `(height, width)` needed. A run on larger tiles says more than one on smaller ones."""
+    key, tile_pixels = _key(spec.id, scale, runtime, precision), _largest_tile(spec, scale, *size)
+    if tile_pixels < SMALLEST_PIXELS:
+        return
+    entry = {
+        "tile_pixels": tile_pixels,
+        "base_mib": base_mib,
+        "work_mib": max(0.0, peak_mib - base_mib - _pictures_mib(scale, *size)),
+    }
+
+    def change(known: dict[str, Any]) -> None:
+        entries = known.setdefault("memory", {})
+        if key not in entries or entries[key]["tile_pixels"] <= tile_pixels:
+            entries[key] = entry
+
+    _change(change)
+
+
+def _largest_tile(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:
+    return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, spec.tiling.get(int(scale))))
+
+
+def _pictures_mib(scale: float, height: int, width: int) -> float:
+    """The picture and its result, 8 bits in three channels each."""
+    return 3 * height * width * (1 + scale**2) / MIB
+
+
 def measured_s_per_mp(spec: UpscalerSpec) -> dict[tuple[int, str], float]:
     """What was measured on this machine at default options: (scale, runtime) -> seconds per megapixel of input, in f32."""
     rates = _read().get("seconds_per_mp", {})
@@ -63,7 +114,7 @@ def record(
     options: Mapping[str, OptionValue] | None = None,
 ) -> None:
     """Remember a measured call. Small pictures say little about large ones and are left out."""
-    if input_pixels < 64 * 64:
+    if input_pixels < SMALLEST_PIXELS:
         return
     key = _key(spec.id, scale, runtime, precision)
     per_mp = seconds / spec.work(spec.options(options or {})) / input_pixels * 1e6
@@ -79,8 +130,8 @@ def forget(upscaler_id: str) -> None:
     """Drop what was measured of an upscaler that is gone: another may get its id."""
 
     def change(known: dict[str, Any]) -> None:
-        rates = known.get("seconds_per_mp", {})
-        known["seconds_per_mp"] = {key: rate for key, rate in rates.items() if not key.startswith(f"{upscaler_id}@")}
+        for part in ("seconds_per_mp", "memory"):
+            known[part] = {key: value for key, value in known.get(part, {}).items() if not key.startswith(f"{upscaler_id}@")}
 
     _change(change)
 

@@ -56,6 +56,7 @@ def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None
         scale=plan.scale,
         downscale=plan.downscale,
         seed=plan.seed,
+        region=plan.region,
         repeats=plan.repeats,
         # Until the host takes it over, whoever made it answers for it.
         host_pid=os.getpid(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import upscalers
 from benchmark.degradation import DOWNSCALERS
 from benchmark.environment import has_gpu
-from benchmark.schema import Mode, Row
+from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
@@ -27,6 +27,8 @@ class Plan:
     """None: what suits each upscaler on this machine, see `default_precision`."""
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Per upscaler id."""
+    region: Region | None = None
+    """The part of the picture to compare; None for all of it."""
     seed: int | None = None
     """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None

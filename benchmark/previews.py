@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from benchmark import estimates
 from benchmark.local_engine import LocalEngine
-from benchmark.plan import Plan
+from benchmark.plan import Plan, default_precision
 from benchmark.schema import Comparison, Row
 from core.errors import AppError
 from core.files import write_atomically
@@ -122,7 +122,7 @@ def expected_call_s(spec: UpscalerSpec) -> float | None:
     scale = default_scale(spec)
     if spec.status(scale).kind != "ready":
         return None
-    expected = estimates.estimate(spec, scale, spec.runtime(), "f32", (PICTURE_SIDE_PX // scale) ** 2)
+    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), (PICTURE_SIDE_PX // scale) ** 2)
     return expected.seconds if expected else None
 
 

@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
 import metrics
 import upscalers
 from benchmark import estimates, jobs
 from benchmark.degradation import CROP_RULE, DOWNSCALERS, crop_to_multiple, downscale
 from benchmark.environment import machine_facts
+from benchmark.regions import check_region
 from benchmark.schema import ImageFacts, ProtocolScores, Row
 from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
 from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
 from core.errors import AppError
-from core.image import ALPHA8, RGB8, check_output_size, decode, encode_png, on_white, resize_alpha, safe_stem
+from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, on_white, resize_alpha, safe_stem
 from metrics.protocol import Fingerprint
 from runtimes.base import Precision
 from upscalers.spec import UpscalerSpec
@@ -120,20 +123,20 @@ class ComparisonRun:
         name = (self.directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
         picture = decode(source.read_bytes(), name=name)
         notes = list(picture.notes)
+        rgb, alpha = self._compared_part(picture)
         if job.mode == "restore":
             scale = int(job.scale)
-            original = crop_to_multiple(picture.rgb, scale)
-            if original.shape != picture.rgb.shape:
+            original = crop_to_multiple(rgb, scale)
+            if original.shape != rgb.shape:
                 notes.append(f"Cropped to {original.shape[1]}×{original.shape[0]}, a multiple of {scale}.")
-            alpha = None if picture.alpha is None else crop_to_multiple(picture.alpha, scale)
+            alpha = None if alpha is None else crop_to_multiple(alpha, scale)
             small = downscale(original, scale, job.downscale)
             small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
             if alpha is not None:
                 notes.append("Transparency is enlarged separately by bicubic; scores are taken on white.")
         else:
-            check_output_size(picture.width, picture.height, job.scale)
-            original, alpha = picture.rgb, picture.alpha
-            small, small_alpha = original, alpha
+            check_output_size(rgb.shape[1], rgb.shape[0], job.scale)
+            original, small, small_alpha = rgb, rgb, alpha
             if alpha is not None:
                 notes.append("Transparency is enlarged separately by bicubic.")
         self._original, self._original_alpha, self._small, self._small_alpha = original, alpha, small, small_alpha
@@ -143,6 +146,8 @@ class ComparisonRun:
             sha256=picture.sha256,
             width=original.shape[1],
             height=original.shape[0],
+            whole_width=picture.width if job.region else None,
+            whole_height=picture.height if job.region else None,
             stored_channels=picture.stored_channels,
             has_alpha=alpha is not None,
             notes=notes,
@@ -152,13 +157,24 @@ class ComparisonRun:
             job.downscaled_path = jobs.store_picture(self.directory, encode_png(small, small_alpha))
             job.downscaled_height, job.downscaled_width = small.shape[:2]
         job.machine = machine_facts()
-        pixels = small.shape[0] * small.shape[1]
         for row in job.rows:
             spec = upscalers.find(row.upscaler)
-            expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options) if spec else None
-            row.expected_s = expected.seconds if expected else None
+            if spec is not None:
+                pixels = estimates.processed_pixels(spec, row.scale, *small.shape[:2])
+                expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
+                row.expected_s = expected.seconds if expected else None
         jobs.forget_source(self.directory)
         self._save()
+
+    def _compared_part(self, picture: Picture) -> tuple[RGB8, ALPHA8 | None]:
+        """The pixels that are compared; the whole picture is kept where they are a region of it."""
+        region = self.job.region
+        if region is None:
+            return picture.rgb, picture.alpha
+        check_region(region, picture.width, picture.height)
+        self.job.whole_path = jobs.store_picture(self.directory, encode_png(picture.rgb, picture.alpha))
+        alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
+        return np.ascontiguousarray(region.cut(picture.rgb)), alpha
 
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
@@ -201,7 +217,8 @@ class ComparisonRun:
         with entry.first_meter.measure(model.process.pid):
             called = model.call(self.job.id, self._small, row.seed, lambda done, total: self._progress(row, done, total))
         row.first_s, row.waited_s = called.seconds, time.monotonic() - started
-        row.tile, row.peak_rss_mib, row.peak_vram_mib = called.tile, called.peak_rss_mib, called.peak_vram_mib
+        row.tile, row.peak_vram_mib = called.tile, called.peak_vram_mib
+        row.base_rss_mib, row.peak_rss_mib = called.base_rss_mib, called.peak_rss_mib
         try:
             self._take_picture(row, called.picture)
         except (OSError, MemoryError) as error:
@@ -226,7 +243,7 @@ class ComparisonRun:
         row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
 
     def _score(self, row: Row, image: RGB8, reference: RGB8) -> None:
-        scale, channels = int(row.scale), self._stored_channels
+        scale, channels, region = int(row.scale), self._stored_channels, self.job.region
         scores = metrics.score(image, reference, scale=scale, stored_channels=channels)
         row.scores = {}
         for protocol, values in scores.items():
@@ -245,7 +262,7 @@ class ComparisonRun:
                 precision=row.precision,
                 stored_channels=channels,
                 lr_source=row.lr_source,
-                region=None,
+                region=(region.x, region.y, region.width, region.height) if region else None,
             ).id
             row.scores[protocol] = ProtocolScores(**values, fingerprint=fingerprint)
         row.fingerprint = row.scores["rgb"].fingerprint
@@ -286,13 +303,21 @@ class ComparisonRun:
         typical_s = row.warm_p50_s or row.first_s
         if typical_s and row.width and row.height:
             row.output_mp_per_s = row.width * row.height / 1e6 / typical_s
-            # The first call of a quick model is mostly set-up and says nothing about its speed.
-            spec = upscalers.find(row.upscaler)
-            if spec and not row.contended and (calls_s or typical_s > RUN_ONCE_ABOVE_S):
-                height, width = self._small.shape[:2]
-                estimates.record(spec, row.scale, row.runtime, row.precision, height * width, typical_s, row.options)
+            self._remember(row, typical_s, is_typical=bool(calls_s) or typical_s > RUN_ONCE_ABOVE_S)
         row.stage = "done"
         self._save()
+
+    def _remember(self, row: Row, typical_s: float, *, is_typical: bool) -> None:
+        """Keep time and memory for later estimates. The first call of a quick model is mostly set-up and says nothing about its speed."""
+        spec = upscalers.find(row.upscaler)
+        if spec is None:
+            return
+        height, width = self._small.shape[:2]
+        if is_typical and not row.contended:
+            pixels = estimates.processed_pixels(spec, row.scale, height, width)
+            estimates.record(spec, row.scale, row.runtime, row.precision, pixels, typical_s, row.options)
+        if row.base_rss_mib is not None and row.peak_rss_mib is not None:
+            estimates.record_memory(spec, row.scale, row.runtime, row.precision, (height, width), row.base_rss_mib, row.peak_rss_mib)
 
     def _progress(self, row: Row, done: int, total: int) -> None:
         row.tiles_done, row.tiles_total = done, total

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from upscalers.spec import Aim, OptionValue, ProgressUnit
@@ -88,6 +90,8 @@ class Row(_Document):
     """Output megapixels per second, of the median warm call or, for a model run once, of the first."""
     peak_rss_mib: float | None = None
     """Largest resident memory of the model's process during the first call."""
+    base_rss_mib: float | None = None
+    """Resident memory of that process just before, the loaded model included."""
     peak_vram_mib: float | None = None
     output_path: str | None = None
     """File name of the result beside the document."""
@@ -114,8 +118,25 @@ class Row(_Document):
         return None if self.expected_s is None else max(0.0, self.expected_s - elapsed_s)
 
 
+class Region(_Document):
+    """A part of a picture, in pixels of the picture as it is shown, not as its file may be turned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    x: int = Field(ge=0)
+    """Left edge."""
+    y: int = Field(ge=0)
+    """Upper edge."""
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+    def cut(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """This part of a picture, `(height, width, ...)`, as a view."""
+        return picture[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
 class ImageFacts(_Document):
-    """The picture that is compared."""
+    """The picture that is compared, or the region of it."""
 
     name: str
     sha256: str
@@ -123,6 +144,9 @@ class ImageFacts(_Document):
     width: int
     height: int
     """After cropping to a multiple of the scale."""
+    whole_width: int | None = None
+    """Of the picture from which the region was cut; None where there is no region."""
+    whole_height: int | None = None
     stored_channels: int
     has_alpha: bool
     notes: list[str]
@@ -148,9 +172,13 @@ class Comparison(_Document):
     seed: int | None = None
     repeats: int | None = None
     """Exactly so many warm calls each; None: as many as half a second holds, at most 20."""
+    region: Region | None = None
+    """The part that is compared; None for the whole picture."""
     image: ImageFacts | None = None
     """None until the picture has been read."""
     original_path: str | None = None
+    whole_path: str | None = None
+    """The picture from which the region was cut, so that the whole of it can be run; None where there is no region."""
     downscaled_path: str | None = None
     downscaled_width: int | None = None
     downscaled_height: int | None = None

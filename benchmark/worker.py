@@ -66,6 +66,7 @@ class Called:
     picture: RGB8
     seconds: float
     tile: int | None
+    base_rss_mib: float | None
     peak_rss_mib: float | None
     peak_vram_mib: float | None
 
@@ -148,6 +149,7 @@ class _Bench:
         upscaler = self._models[key]
         upscaler.peak_vram_mib()
         measurable = clear_peak_memory()
+        base_rss_mib = peak_memory_mib() if measurable else None
         started = time.perf_counter()
         result = upscaler(picture, seed=seed, progress=progress)
         seconds = time.perf_counter() - started
@@ -155,6 +157,7 @@ class _Bench:
             picture=np.ascontiguousarray(result),
             seconds=seconds,
             tile=upscaler.tile_px(*picture.shape[:2]),
+            base_rss_mib=base_rss_mib,
             peak_rss_mib=peak_memory_mib() if measurable else None,
             peak_vram_mib=upscaler.peak_vram_mib(),
         )

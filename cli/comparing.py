@@ -18,6 +18,7 @@ from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation import report
+from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds
 from core.errors import AppError, UsageError
@@ -46,6 +47,9 @@ def compare(
         int | None, typer.Option(help="Exactly so many warm calls each.", show_default="until half a second is full")
     ] = None,
     option: Options = None,
+    region: Annotated[
+        str | None, typer.Option(help="X,Y,WIDTH,HEIGHT in pixels: compare this part only.", show_default="the whole picture")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
     as_json: AsJson = False,
@@ -59,12 +63,17 @@ def compare(
         runtime=runtime,
         precision=_precision(precision),
         options=_options(option),
+        region=parse_region(region) if region else None,
         seed=seed,
         repeats=repeats,
     )
     upscalers.registry().select(ids)
     source = read_file(image)
-    crop_to_multiple(decode(source, name=image.name).rgb, scale)
+    picture = decode(source, name=image.name)
+    if plan.region:
+        check_region(plan.region, picture.width, picture.height)
+    # Raises when what is compared is smaller than the scale.
+    crop_to_multiple(plan.region.cut(picture.rgb) if plan.region else picture.rgb, scale)
     if out:
         make_folder(out)
     with _finished(plan, source, image.name) as (directory, job):
@@ -167,7 +176,8 @@ def _show(progress: Progress, task: Any, row: Row) -> None:  # noqa: ANN401 - ri
 
 def _print_comparison(job: Comparison) -> None:
     if job.image:
-        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}, x{job.scale:g}, downscaled by {job.downscale}")
+        part = f" at {job.region.x},{job.region.y}" if job.region else ""
+        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}{part}, x{job.scale:g}, downscaled by {job.downscale}")
         for note in job.image.notes:
             typer.echo(f"  {note}")
     table = Table(

@@ -15,6 +15,7 @@ from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.taking_away import taking_away
 from ui.use_model import use_model
 from ui.viewer import viewer
+from ui.whole import whole_buttons
 
 POLL_S = 0.5
 
@@ -90,6 +91,7 @@ def results(job_id: str, *, drawn_active: bool) -> None:
     if drawn_active:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
+    whole_buttons(job)
     use_model(job)
     taking_away(job)
 

@@ -65,7 +65,7 @@ def test_thirty_kills_at_random_moments_leave_only_whole_comparisons(tmp_path: P
 
 def test_every_ready_upscaler_enlarges_a_large_photo_within_the_memory_promise(test_data: Path, tmp_path: Path) -> None:
     engine = LocalEngine(tmp_path)
-    ids = [spec.id for spec in upscalers.registry() if spec.status(4).kind == "ready" and spec.id != "dat-light"]
+    ids = [spec.id for spec in upscalers.registry() if spec.status(4).kind == "ready"]
     try:
         job = run(
             engine, Plan(scale=4, upscaler_ids=ids, repeats=0), (test_data / "photos" / "bird_image.jpg").read_bytes(), timeout_s=1500

@@ -148,7 +148,7 @@ def _actions(spec: UpscalerSpec, shown: Previews) -> None:
             st.caption(spec.unavailable_reason() or "")
         if state == "ready":
             _preview_button(spec, shown)
-            _remove_button(spec)
+        _remove_button(spec)
 
 
 def _progress(spec: UpscalerSpec, download: Download) -> None:

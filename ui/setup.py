@@ -1,6 +1,5 @@
 """The set-up row: which picture, which way, which scale, which upscalers."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,12 +12,13 @@ import upscalers
 from benchmark import estimates
 from benchmark.degradation import DOWNSCALERS
 from benchmark.plan import Plan, default_precision
-from benchmark.presentation.format import plain, seconds
-from benchmark.schema import Mode
+from benchmark.presentation.format import seconds
+from benchmark.schema import Mode, Region
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
-from ui.state import OWN, SAMPLES, Chosen, choose, downloads, picked, put_picks, sample
+from ui.picture_choice import area_control, picture_control
+from ui.state import Chosen, downloads, picked, put_picks
 from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
@@ -29,9 +29,6 @@ OVERHEAD_S = 0.7
 DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
 """Models that are expected to take longer are not chosen unasked."""
-UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"]
-MAX_UPLOAD_MB = 50
-UPLOAD_HELP = f"PNG, JPEG, WebP, TIFF or BMP; up to 25 megapixels and {MAX_UPLOAD_MB} MB. It stays on this machine."
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,8 @@ class Setup:
     options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
     seed: int | None = None
     """For the chosen upscalers that draw random numbers; None where there are none."""
+    region: Region | None = None
+    """The part that is compared; None for the whole picture."""
 
     def plan(self) -> Plan:
         """The same as the engine takes it. Raises `core.errors.UsageError`."""
@@ -56,46 +55,70 @@ class Setup:
             downscale=self.downscale,
             options=self.options,
             seed=self.seed,
+            region=self.region,
         )
 
     @property
-    def input_pixels(self) -> int:
-        """Pixels that the upscalers will read."""
-        pixels = self.picture.width * self.picture.height
-        return pixels if self.mode == "as-is" else pixels // self.scale**2
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of what the upscalers will read."""
+        return input_size(self.picture, self.region, self.mode, self.scale)
 
     @property
     def signature(self) -> tuple[object, ...]:
         """Equal for two set-ups that give the same comparison."""
-        return (hash(self.picture.source), self.scale, self.mode, self.downscale, self.upscaler_ids, repr(self.options), self.seed)
+        return (
+            hash(self.picture.source),
+            self.scale,
+            self.mode,
+            self.downscale,
+            self.upscaler_ids,
+            repr(self.options),
+            self.seed,
+            self.region,
+        )
 
     def problem(self) -> str | None:
         """Why it can't be started, in one line."""
         if not self.upscaler_ids:
             return "Pick at least one upscaler."
-        if self.mode == "restore" and min(self.picture.width, self.picture.height) < self.scale:
+        width, height = (self.region.width, self.region.height) if self.region else (self.picture.width, self.picture.height)
+        if self.mode == "restore" and min(width, height) < self.scale:
             return f"{self.picture.width}×{self.picture.height} is too small to shrink by {self.scale}."
         try:
-            check_output_size(self.picture.width, self.picture.height, self.scale if self.mode == "as-is" else 1)
+            check_output_size(width, height, self.scale if self.mode == "as-is" else 1)
         except AppError as error:
             return str(error)
         return None
 
     def expected_s(self) -> float | None:
         """What the whole comparison will take, repeats included; None when nothing is known about one of the upscalers."""
-        total = 0.0
-        for upscaler_id in self.upscaler_ids:
-            call_s = expected_call_s(upscalers.get(upscaler_id), self.scale, self.input_pixels, self.options.get(upscaler_id))
-            if call_s is None:
-                return None
-            total += OVERHEAD_S + call_s + (0.0 if call_s > RUN_ONCE_ABOVE_S else max(call_s, min(REPEAT_FOR_S, 20 * call_s)))
-        return total
+        return expected_s(self.upscaler_ids, self.scale, self.input_size, self.options)
 
 
-def expected_call_s(spec: UpscalerSpec, scale: float, input_pixels: int, options: Mapping[str, OptionValue] | None = None) -> float | None:
-    """Expected seconds of one call on the runtime that would be used."""
-    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), input_pixels, options)
+def expected_call_s(
+    spec: UpscalerSpec, scale: float, size: tuple[int, int], options: Mapping[str, OptionValue] | None = None
+) -> float | None:
+    """Expected seconds of one call on the runtime that would be used, for an input of this height and width."""
+    pixels = estimates.processed_pixels(spec, scale, *size)
+    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), pixels, options)
     return expected.seconds if expected else None
+
+
+def expected_s(ids: tuple[str, ...], scale: float, size: tuple[int, int], options: Mapping[str, Mapping[str, OptionValue]]) -> float | None:
+    """What a whole comparison will take, repeats included; None when nothing is known about one of the upscalers."""
+    total = 0.0
+    for upscaler_id in ids:
+        call_s = expected_call_s(upscalers.get(upscaler_id), scale, size, options.get(upscaler_id))
+        if call_s is None:
+            return None
+        total += OVERHEAD_S + call_s + (0.0 if call_s > RUN_ONCE_ABOVE_S else max(call_s, min(REPEAT_FOR_S, 20 * call_s)))
+    return total
+
+
+def input_size(picture: Chosen, region: Region | None, mode: Mode, scale: int) -> tuple[int, int]:
+    """Height and width of what the upscalers will read, at least 1 each."""
+    height, width = (region.height, region.width) if region else (picture.height, picture.width)
+    return (height, width) if mode == "as-is" else (max(1, height // scale), max(1, width // scale))
 
 
 def setup_row() -> tuple[Setup, DeltaGenerator]:
@@ -103,46 +126,20 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     with st.container(key="setup"):
         picture_column, way_column, upscaler_column, button_column = st.columns([12, 8, 8, 6], gap="medium")
     with picture_column:
-        picture = _picture()
+        picture = picture_control()
     with way_column:
         mode, scale = _way()
+        region = area_control(picture, mode)
+        whole_time = st.empty()
     with upscaler_column:
-        pixels = picture.width * picture.height // (1 if mode == "as-is" else scale**2)
-        ids = _upscalers(scale, pixels)
+        ids = _upscalers(scale, input_size(picture, region, mode, scale))
     with button_column:
         st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
         place = st.container(key="compare")
         downscale, options, seed = _more(mode, ids)
-    return Setup(picture, scale, mode, downscale, ids, options, seed), place
-
-
-def _picture() -> Chosen:
-    """Upload or sample. A file that can't be used leaves what was there, with one line below."""
-    thumbnail, controls = st.columns([1, 4], gap="small", vertical_alignment="bottom")
-    with controls:
-        uploaded = st.file_uploader("Picture", type=UPLOAD_TYPES, key="upload", help=UPLOAD_HELP, max_upload_size=MAX_UPLOAD_MB)
-    if uploaded is not None and st.session_state.get("upload_id") != uploaded.file_id:
-        st.session_state["upload_id"] = uploaded.file_id
-        st.session_state.pop("upload_error", None)
-        try:
-            st.session_state["own_picture"] = choose(uploaded.getvalue(), uploaded.name)
-            st.session_state["sample"] = OWN
-        except AppError as error:
-            st.session_state["upload_error"] = str(error)
-    own: Chosen | None = st.session_state.get("own_picture")
-    labels = [*([OWN] if own else []), *SAMPLES]
-    if st.session_state.get("sample") not in labels:
-        st.session_state["sample"] = labels[0]
-    with controls:
-        label = st.pills("Samples", labels, key="sample", required=True, label_visibility="collapsed")
-    picture = own if own and label == OWN else sample(label)
-    data = base64.b64encode(picture.thumbnail).decode()
-    thumbnail.html(f'<img class="ub-thumbnail" alt="The chosen picture" src="data:image/png;base64,{data}">')
-    if error := st.session_state.get("upload_error"):
-        st.error(error, icon=":material/error:")
-    notes = f" · {' '.join(picture.notes)}" if picture.notes else ""
-    st.caption(f"{plain(picture.label)} · {picture.width}×{picture.height}{notes}")
-    return picture
+    if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
+        whole_time.caption(f"The whole picture takes about {seconds(whole_s)}.")
+    return Setup(picture, scale, mode, downscale, ids, options, seed, region), place
 
 
 def _way() -> tuple[Mode, int]:
@@ -169,10 +166,10 @@ def _way() -> tuple[Mode, int]:
     return cast("Mode", mode or "restore"), int(scale or 4)
 
 
-def _upscalers(scale: int, pixels: int) -> tuple[str, ...]:
+def _upscalers(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
     """The picker: a button that opens the families, each with its members, their price and whether they can run."""
     specs = [spec for spec in upscalers.registry() if spec.supports(scale)]
-    picks, unasked = picked(), _picks(scale, pixels)
+    picks, unasked = picked(), _picks(scale, size)
     for spec in specs:
         picks[spec.id] = st.session_state.get(_pick_key(spec), picks.get(spec.id, unasked.get(spec.id, False)))
     chosen = [spec for spec in specs if picks[spec.id]]
@@ -184,16 +181,16 @@ def _upscalers(scale: int, pixels: int) -> tuple[str, ...]:
         for group, members in groupby(specs, key=lambda spec: spec.group):
             st.markdown(f"**{group}**")
             for spec in members:
-                _upscaler_row(spec, scale, pixels)
+                _upscaler_row(spec, scale, size)
         if active := [download.upscaler_id for download in downloads().active()]:
             st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
     st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
     return tuple(spec.id for spec in chosen)
 
 
-def _upscaler_row(spec: UpscalerSpec, scale: int, pixels: int) -> None:
+def _upscaler_row(spec: UpscalerSpec, scale: int, size: tuple[int, int]) -> None:
     status = spec.status(scale)
-    call_s = expected_call_s(spec, scale, pixels)
+    call_s = expected_call_s(spec, scale, size)
     about = f"about {seconds(call_s)}" if call_s is not None else "time unknown"
     name, action = st.columns([3, 1], vertical_alignment="center")
     with name.container(gap=None):
@@ -223,11 +220,11 @@ def _watch_downloads(active: list[str]) -> None:
             st.button("Stop", key=f"stop fetch {upscaler_id}", on_click=download.cancel)
 
 
-def _picks(scale: int, pixels: int) -> dict[str, bool]:
+def _picks(scale: int, size: tuple[int, int]) -> dict[str, bool]:
     """The upscalers that are chosen unasked: ready, varied, and none that would make a person wait."""
     picks: dict[str, bool] = {}
     for spec in upscalers.registry().select(PICKS):
-        call_s = expected_call_s(spec, scale, pixels) if spec.supports(scale) else None
+        call_s = expected_call_s(spec, scale, size) if spec.supports(scale) else None
         quick = call_s is not None and call_s <= SLOW_S
         picks[spec.id] = quick and spec.status(scale).kind == "ready" and not (spec.id == "opencv-espcn" and picks.get("opencv-lapsrn"))
     return picks

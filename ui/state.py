@@ -24,7 +24,7 @@ from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
 ROOT = Path(__file__).resolve().parent.parent
 OWN = "Yours"
 """The pill that stands for the visitor's own picture."""
-THUMBNAIL_PX = 96
+THUMBNAIL_PX = 320
 
 
 @functools.cache
@@ -77,7 +77,8 @@ def _thumbnail(picture: Picture) -> bytes:
     small = Image.fromarray(picture.rgb)
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     buffer = BytesIO()
-    small.save(buffer, "PNG")
+    # Nobody judges pixels by it: it only shows which picture is chosen, and where its region is.
+    small.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
 
 
@@ -101,7 +102,7 @@ def adopt(job: Comparison) -> None:
     st.session_state["adopted"] = job.id
     if "started" in st.session_state:
         return
-    path = jobs.picture_path(job.id, job.original_path)
+    path = jobs.picture_path(job.id, job.whole_path or job.original_path)
     if path is not None:
         st.session_state["own_picture"] = choose(path.read_bytes(), f"{job.image.name}.png")
         st.session_state["sample"] = OWN
@@ -110,6 +111,7 @@ def adopt(job: Comparison) -> None:
     st.session_state.update(
         adopted_downscale=job.downscale,
         adopted_options={row.upscaler: row.options for row in job.rows},
+        adopted_region=job.region,
         adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
     )
     chosen = {row.upscaler for row in job.rows}
