@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from benchmark import export, jobs
 from benchmark.presentation import report
 from benchmark.schema import Comparison
 from tests.comparisons import row_of, scores_of, store
-from tests.pictures import noise, scene
+from tests.pictures import noise, png, scene
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--"
 OURS = {"html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "h3", "p", "noscript", "div", "template", "script"}
@@ -173,3 +178,16 @@ def test_without_an_original_there_are_no_scores(stored: Path) -> None:
     parsed = Parsed(text_of(stored, job))
     assert "PSNR dB" not in parsed.inside("th")
     assert len([tag for tag, _ in parsed.elements if tag == "table"]) == 1
+
+
+def test_the_command_line_writes_it_beside_the_pictures(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(png(scene(61, 43)))
+    command = [sys.executable, "-m", "cli", "compare", "photo.png", "--scale", "2", "--upscalers", "bicubic,lanczos", "--repeats", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, "--out", "out", "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)["rows"]
+    parsed = Parsed((tmp_path / "out" / "x2" / "report.html").read_text())
+    held = [base64.b64decode(text) for text in parsed.inside("script", type="text/plain")]
+    assert held[2:] == [(tmp_path / row["output_path"]).read_bytes() for row in rows]
+    shown = [text for tag, attributes, text in parsed.texts if tag == "td" and attributes.get("data-head") == "PSNR dB"]
+    assert shown == [f"{row['scores'][protocol]['psnr_db']:.2f}" for protocol in ("rgb", "y") for row in rows]

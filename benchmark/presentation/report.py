@@ -145,6 +145,9 @@ def _facts(job: Comparison) -> list[tuple[str, str]]:
     facts = []
     if job.image:
         facts += [("Picture", f"{job.image.name}, {job.image.width}×{job.image.height}"), ("SHA-256 of its file", job.image.sha256)]
+    if job.region and job.image:
+        part, whole = job.region, f"{job.image.whole_width}×{job.image.whole_height}"
+        facts.append(("Region", f"{part.width}×{part.height} at {part.x}, {part.y} of {whole}"))
     way = f"shrunk by {job.scale:g} ({job.downscale}) and restored" if job.mode == "restore" else f"enlarged by {job.scale:g} as it is"
     facts += [("Way", way), ("Started", minute(job.created_at))]
     if job.finished_at:
