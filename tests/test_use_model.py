@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.presentation.use_model import is_link, use_of
+from benchmark.presentation.facts import is_link
+from benchmark.presentation.use_model import use_of
 from tests.comparisons import row_of
 from tests.engine_helpers import directory, run
 from tests.pictures import png, scene

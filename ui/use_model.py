@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import plain
-from benchmark.presentation.use_model import Use, is_link, use_of
+from benchmark.presentation.use_model import Use, use_of
 from benchmark.schema import Comparison
 
 
@@ -20,8 +21,4 @@ def _show(use: Use) -> None:
     if use.command and use.python:
         st.code(use.command, language="bash", wrap_lines=True)
         st.code(use.python, language="python", wrap_lines=True)
-    st.markdown("\n".join(f"- {head}: {_text(text)}" for head, text in use.facts))
-
-
-def _text(text: str) -> str:
-    return f"<{text}>" if is_link(text) else plain(text)
+    st.html(definition_list(use.facts))

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from benchmark import export
 from benchmark.presentation import viewer
+from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import minute
 from benchmark.presentation.results import MEANING, MEANING_AS_IS, PROTOCOLS, frame, shown_pictures, start_view, status_line, table
-from benchmark.presentation.use_model import is_link, use_of
+from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison
 
 FILE_NAME = "report.html"
@@ -116,7 +117,7 @@ def _body(job: Comparison) -> str:
 <h2>Use these models</h2>
 {"".join(_model(job, index) for index in range(len(job.rows)))}
 <h2>About this comparison</h2>
-{_list(_facts(job))}
+{definition_list(_facts(job))}
 """
 
 
@@ -137,7 +138,7 @@ def _model(job: Comparison, index: int) -> str:
     code = "".join(f'<div class="code"><pre><code>{escape(text)}</code></pre></div>' for text in (use.command, use.python) if text)
     return (
         f'<details><summary>{escape(use.name)}<span class="minor">{escape(use.upscaler)}</span></summary>'
-        f'<div class="model"><p class="minor">{escape(use.summary)}</p>{code}{_list(use.facts)}</div></details>\n'
+        f'<div class="model"><p class="minor">{escape(use.summary)}</p>{code}{definition_list(use.facts)}</div></details>\n'
     )
 
 
@@ -153,14 +154,6 @@ def _facts(job: Comparison) -> list[tuple[str, str]]:
     if job.finished_at:
         facts.append(("Finished", minute(job.finished_at)))
     return [*facts, *((MACHINE.get(head, head), str(value)) for head, value in job.machine.items() if value is not None)]
-
-
-def _list(facts: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(head)}</dt><dd>{_text(text)}</dd>' for head, text in facts)}</dl>"
-
-
-def _text(text: str) -> str:
-    return f'<a href="{escape(text)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>' if is_link(text) else escape(text)
 
 
 def _data(element_id: str, value: object) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import upscalers
 from benchmark.labels import label_of
 from benchmark.plan import default_precision
+from benchmark.presentation.facts import Facts
 from benchmark.presentation.format import file_size
 from benchmark.schema import Row
 from core.weights import AddedSource
@@ -23,15 +24,14 @@ class Use:
     """For a shell; None for an upscaler that is no longer on this machine."""
     python: str | None
     """Three lines; None likewise."""
-    facts: tuple[tuple[str, str], ...]
-    """Head and text; a text that is an `https://` address may be shown as a link."""
+    facts: Facts
 
 
 def use_of(row: Row) -> Use:
     """The same model, weights, options, seed, runtime and precision as in `row`."""
     spec, label = upscalers.find(row.upscaler), label_of(row)
     if spec is None:
-        return Use(row.upscaler, label.name, label.summary, None, None, tuple(_measured(row)))
+        return Use(row.upscaler, label.name, label.summary, None, None, _measured(row))
     defaults = spec.options({})
     given = {name: value for name, value in row.options.items() if value != defaults.get(name)}
     facts = [
@@ -40,12 +40,7 @@ def use_of(row: Row) -> Use:
         *_weights(spec, row),
         *_measured(row),
     ]
-    return Use(spec.id, label.name, label.summary, _command(spec, row, given), _python(spec, row, given), tuple(facts))
-
-
-def is_link(text: str) -> bool:
-    """Whether a fact's text is an address that may become a link."""
-    return text.startswith("https://") and not any(character.isspace() or character in "<>\"'" for character in text)
+    return Use(spec.id, label.name, label.summary, _command(spec, row, given), _python(spec, row, given), facts)
 
 
 def _command(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str:

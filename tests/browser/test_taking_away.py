@@ -18,7 +18,7 @@ from tests.pictures import noise, png
 pytestmark = pytest.mark.browser
 
 Visit = Callable[..., ComparePage]
-FIRST_LOOK_S = 6.0
+FIRST_LOOK_S = 10.0
 """A cold server on a busy machine; it is mostly Streamlit's own start in the browser."""
 
 
