@@ -10,7 +10,7 @@ TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 # Every model has a process of its own, and each imports large libraries: without compiled files that takes three times as long.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup app test test-long check format requirements browser readme
+.PHONY: setup app test test-long check format requirements browser readme example samples
 
 setup: .venv/.ready
 
@@ -58,3 +58,10 @@ requirements: .venv/.ready-dev
 
 readme: .venv/.ready
 	$(BIN)/python -m upscalers.catalogue README.md
+
+# The comparison that greets a visitor, with this machine's numbers; it needs the starter weights.
+example: .venv/.ready
+	$(BIN)/python -m benchmark.example
+
+samples: .venv/.ready
+	$(BIN)/python -m assets.drawing

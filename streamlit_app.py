@@ -1,7 +1,7 @@
 """The web app: `streamlit run streamlit_app.py` or `upscale-bench app` serve it.
 
 Streamlit runs `ui/navigation.py` for each visit; this file adds what lives as long as the server: the engine and the
-address under which pictures are delivered.
+addresses under which pictures and reports are delivered.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from benchmark import jobs
-from ui.image_route import picture_route
+from ui.image_route import routes
 from ui.state import additions, downloads, engine
 
 EXPIRE_EVERY_S = 3600.0
@@ -39,4 +39,4 @@ async def _clear_away() -> None:
         await asyncio.sleep(EXPIRE_EVERY_S)
 
 
-app = st.App("ui/navigation.py", lifespan=lifespan, routes=[picture_route()])
+app = st.App("ui/navigation.py", lifespan=lifespan, routes=routes())

@@ -61,17 +61,22 @@ def result_name(job: Comparison, row: Row) -> str:
     return f"{row.upscaler}_x{row.scale:g}_{_stem(job)}.png"
 
 
+def folder(job: Comparison, out: Path) -> Path:
+    """Where below `out` what belongs to a comparison is written."""
+    return out / f"x{job.scale:g}"
+
+
 def write_pictures(directory: Path, job: Comparison, out: Path) -> dict[str, Path]:
     """Write each result and the strip to `out/x{scale}/`; returns the path of each upscaler's result."""
-    folder = out / f"x{job.scale:g}"
-    folder.mkdir(parents=True, exist_ok=True)
+    place = folder(job, out)
+    place.mkdir(parents=True, exist_ok=True)
     written = {}
     for row in job.rows:
         if row.output_path:
-            written[row.upscaler] = folder / result_name(job, row)
+            written[row.upscaler] = place / result_name(job, row)
             written[row.upscaler].write_bytes((directory / row.output_path).read_bytes())
     if written:
-        strip(directory, job).save(folder / f"strip_x{job.scale:g}_{_stem(job)}.png")
+        strip(directory, job).save(place / f"strip_x{job.scale:g}_{_stem(job)}.png")
     return written
 
 

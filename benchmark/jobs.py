@@ -28,6 +28,11 @@ from core.settings import MIB, settings
 DAY_S = 86_400
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{16}")
 PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.png")
+EXAMPLE = "example"
+"""Id of the comparison that comes with the program: it can be seen as all others, and is never changed."""
+EXAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "example"
+EVERYBODY = "welcome"
+"""The user of comparisons that are shown unasked: nobody's own, so nobody may delete them."""
 GONE = "This comparison is no longer here. Start a new one."
 SERVER_STOPPED = "The server was stopped. Run again."
 SOURCE = "source"
@@ -104,10 +109,18 @@ def store_picture(directory: Path, png: bytes) -> str:
 
 def picture_path(job_id: str, name: str) -> Path | None:
     """The file behind the address of a picture; None for anything that is not one of ours."""
-    if not JOB_ID.fullmatch(job_id) or not PICTURE_NAME.fullmatch(name):
+    directory = directory_of(job_id)
+    if directory is None or not PICTURE_NAME.fullmatch(name):
         return None
-    path = settings().comparisons / job_id / name
+    path = directory / name
     return path if path.is_file() else None
+
+
+def directory_of(job_id: str, root: Path | None = None) -> Path | None:
+    """Where a comparison of this id lies if it exists; None for a text that is no id."""
+    if job_id == EXAMPLE:
+        return EXAMPLE_FOLDER
+    return (root or settings().comparisons) / job_id if JOB_ID.fullmatch(job_id) else None
 
 
 def load(directory: Path) -> Comparison:
@@ -128,10 +141,8 @@ def load(directory: Path) -> Comparison:
 
 def find(job_id: str) -> Path | None:
     """The directory of a stored comparison, or None."""
-    if not JOB_ID.fullmatch(job_id):
-        return None
-    directory = settings().comparisons / job_id
-    return directory if (directory / "job.json").is_file() else None
+    directory = directory_of(job_id)
+    return directory if directory is not None and (directory / "job.json").is_file() else None
 
 
 def process_mark(pid: int) -> str | None:
@@ -188,9 +199,9 @@ def stop_rows(job: Comparison, reason: str) -> None:
 
 
 def delete(job_id: str) -> None:
-    """Remove a finished comparison and its pictures."""
+    """Remove a finished comparison and its pictures; the example stays."""
     directory = find(job_id)
-    if directory is not None:
+    if directory is not None and job_id != EXAMPLE:
         shutil.rmtree(directory)
 
 

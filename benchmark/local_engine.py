@@ -119,9 +119,9 @@ class LocalEngine:
 
     def load(self, job_id: str) -> Comparison:
         """A comparison as it stands now. Raises `core.errors.UsageError` when there is none."""
-        if not jobs.JOB_ID.fullmatch(job_id):
+        directory = jobs.directory_of(job_id, self.root)
+        if directory is None:
             raise UsageError(jobs.GONE)
-        directory = self.root / job_id
         job = jobs.load(directory)
         if job.active and self._is_abandoned(job):
             # Read again: the host may have finished it in the last moment of its life.

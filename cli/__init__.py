@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import catalogue, comparing, models, weights
+from cli.address import LOCALHOST, SHARED, check_address, is_own
 from cli.output import make_folder
 from core.errors import AppError
 from core.settings import settings
@@ -39,16 +40,22 @@ app.add_typer(models_app, name="models")
 
 @app.command("app")
 def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 serves everybody who can reach this machine.")] = LOCALHOST,
 ) -> None:
-    """Serve the web app on this machine."""
+    """Serve the web app: on this machine alone, unless --host says otherwise."""
     make_folder(settings().home)
+    check_address(host, port)
+    if not is_own(host):
+        typer.echo(SHARED, err=True)
     command = [
         sys.executable,
         "-m",
         "streamlit",
         "run",
         str(ROOT / "streamlit_app.py"),
+        "--server.address",
+        host,
         "--server.port",
         str(port),
         "--server.headless",

@@ -18,6 +18,7 @@ from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation import report
 from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
 from cli.given import added_results, small_picture
@@ -54,7 +55,7 @@ def compare(
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the results and a labelled strip into this directory.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shrink a picture, race the upscalers, and score each result against the original."""
@@ -85,7 +86,10 @@ def compare(
         for name, upload in added:
             given.add(directory, upload, name=name)
         job = jobs.load(directory)
-        written = export.write_pictures(directory, job, out) if out else {}
+        written = {}
+        if out:
+            written = export.write_pictures(directory, job, out)
+            report.write(directory, job, export.folder(job, out) / report.FILE_NAME)
     document = export.document(job)
     for row in document["rows"]:
         row["output_path"] = str(written[row["upscaler"]]) if row["upscaler"] in written else None

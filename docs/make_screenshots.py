@@ -24,7 +24,7 @@ def compare(page: Page, url: str) -> str:
     """Run the comparison that the page offers; returns its address."""
     page.goto(url)
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_function("document.querySelector('.ub-status')?.textContent.startsWith(' Measured on')", timeout=300_000)
+    page.wait_for_function("document.querySelector('.ub-status')?.textContent.startsWith('Measured on')", timeout=300_000)
     return page.url
 
 

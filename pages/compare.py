@@ -1,17 +1,22 @@
 """The compare page: set up, race, look, read the numbers."""
 
+from functools import partial
 from html import escape
 
 import streamlit as st
 
+from benchmark import jobs
 from benchmark.given_small import Upload
+from benchmark.presentation.format import seconds
+from benchmark.presentation.results import MEANING, MEANING_AS_IS, PROTOCOLS, frame, is_fresh, page_line, shown_pictures, start_view, table
 from benchmark.schema import Comparison
 from core.errors import AppError
-from ui.format import seconds
 from ui.given import given_results
-from ui.results import MEANING, MEANING_AS_IS, PROTOCOLS, downloads, frame, is_fresh, shown_pictures, start_view, status_line, table
+from ui.image_route import picture_url
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
+from ui.taking_away import taking_away
+from ui.use_model import use_model
 from ui.viewer import viewer
 from ui.whole import whole_buttons
 
@@ -49,7 +54,7 @@ def button(setup: Setup, job: Comparison | None) -> None:
         st.error(error)
 
 
-def results(job_id: str, about: str, *, drawn_active: bool) -> None:
+def results(job_id: str, *, drawn_active: bool) -> None:
     """Everything below the set-up; drawn again every half second while the comparison runs."""
     if st.session_state.get("start_asked") or st.query_params.get("job", job_id) != job_id:
         # From a failed tile or for a whole picture, both buttons of this part; a new comparison needs the whole page.
@@ -59,18 +64,14 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
     except AppError as error:
         st.info(str(error))
         return
-    status = status_line(job, engine().ahead(job) if job.state == "queued" else 0)
+    status = page_line(job, engine().ahead(job) if job.state == "queued" else 0)
     notes = job.image.notes if job.image else []
-    st.html(f'<p class="ub-status" role="status">{escape(" ".join([about, status, *notes]))}</p>')
-    pictures = shown_pictures(job)
+    st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>')
+    pictures = shown_pictures(job, partial(picture_url, job.id))
     if any(picture.url for picture in pictures):
-        ids = [picture.id for picture in pictures]
-        newest = next((picture.id for picture in reversed(pictures) if picture.url), ids[0])
         viewer(
             pictures,
             frame=frame(job),
-            left="bicubic" if "bicubic" in ids else ids[0],
-            right=newest,
             key="viewer",
             follow_newest=job.active or is_fresh(job),
             on_action=lambda _: ask_to_start(),
@@ -94,10 +95,11 @@ def results(job_id: str, about: str, *, drawn_active: bool) -> None:
     if drawn_active:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
-    if not about:
+    if job.user != jobs.EVERYBODY:
         given_results(job)
     whole_buttons(job)
-    downloads(job, deletable=not about)
+    use_model(job)
+    taking_away(job)
 
 
 try:
@@ -118,5 +120,4 @@ if st.session_state.pop("start_asked", False) and setup.problem() is None:
 with place:
     button(setup, job)
 shown = job or welcome_job()
-about = "" if job else "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
-st.fragment(results, run_every=POLL_S if shown.active else None)(shown.id, about, drawn_active=shown.active)
+st.fragment(results, run_every=POLL_S if shown.active else None)(shown.id, drawn_active=shown.active)

@@ -16,13 +16,13 @@ import metrics
 from benchmark import export, jobs, scoring
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation.results import table
 from benchmark.runner import ComparisonRun
 from benchmark.schema import Comparison, Row
 from benchmark.worker_pool import WorkerPool
 from metrics import lr_consistency, score_against_small
 from tests.engine_helpers import directory, run
 from tests.pictures import noise, png, scene
-from ui.results import table
 
 NEW_FIELDS = ("lr_consistency", "colour_shift", "lr_identical", "lr_downscale", "lr_fingerprint", "given")
 

@@ -19,6 +19,7 @@ import upscalers
 from benchmark import estimates, export, jobs, model_files
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation import results
 from benchmark.runner import ComparisonRun
 from benchmark.worker_pool import WorkerPool
 from core.errors import CheckCancelledError, ModelFileError, UsageError, WeightsError
@@ -29,7 +30,6 @@ from runtimes.base import Placement
 from tests import awkward_models, networks
 from tests.engine_helpers import directory, run
 from tests.pictures import noise, png, scene
-from ui import results
 from upscalers import custom, model_check
 from upscalers.model_facts import FORMATS, ModelFacts
 
@@ -218,7 +218,7 @@ def test_a_comparison_runs_them_and_can_be_looked_at_after_they_are_gone(added: 
             model_files.remove(upscalers.get(upscaler_id))
             assert upscalers.find(upscaler_id) is None
         gone = jobs.load(folder)
-        shown = {picture.id: picture for picture in results.shown_pictures(gone)}
+        shown = {picture.id: picture for picture in results.shown_pictures(gone, str)}
         assert shown["custom-fixed"].label == "fixed"
         assert "vivid" in shown["custom-fixed"].caption
         assert ">compact" in results.table(gone, "rgb")

@@ -20,11 +20,11 @@ from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation.results import shown_pictures, table
 from benchmark.schema import Comparison, Mode, Region, Row
 from core.errors import AppError, ImageError, UsageError
 from tests.engine_helpers import run
 from tests.pictures import noise, png, scene
-from ui.results import shown_pictures, table
 
 TIMES = (
     "load_s",
@@ -140,7 +140,7 @@ def test_it_stands_apart_in_the_table_with_dashes_for_its_times(engine: LocalEng
     assert added.count(">–</td>") == 2 * 3
     assert 'data-head="PSNR dB"' in added
     assert ">identical<" in added
-    shown = shown_pictures(job)[-2]
+    shown = shown_pictures(job, str)[-2]
     assert (shown.id, shown.label, shown.caption, shown.state) == (
         "given-the-original",
         "The original",

@@ -11,11 +11,11 @@ from benchmark import export, given_small, jobs
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.presentation.results import shown_pictures, table
 from benchmark.schema import Comparison, Region
 from core.errors import ImageError, UsageError
 from tests.engine_helpers import directory, run, wait_until
 from tests.pictures import noise, png, scene
-from ui.results import shown_pictures, table
 
 PLAN = Plan(scale=2, upscaler_ids=["bicubic", "opencv-espcn"], repeats=0)
 BICUBIC = Plan(scale=2, upscaler_ids=["bicubic"], repeats=0)
@@ -75,7 +75,7 @@ def test_it_is_what_the_upscalers_get_and_the_original_stays_what_is_scored_agai
     assert job.lr_sha256 == hashlib.sha256(png(small)).hexdigest()
     assert job.image is not None
     assert "The small picture is your own." in job.image.notes
-    assert [picture.label for picture in shown_pictures(job)][:2] == ["Original", "Your small version"]
+    assert [picture.label for picture in shown_pictures(job, str)][:2] == ["Original", "Your small version"]
     document = export.document(job)
     assert (document["downscale"], document["lr_sha256"]) == (None, job.lr_sha256)
     assert not [path for path in folder.iterdir() if path.name in (jobs.SOURCE, jobs.SOURCE_NAME, *given_small.FILES)]

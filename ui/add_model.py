@@ -7,7 +7,7 @@ import streamlit as st
 
 import upscalers
 from benchmark.additions import Addition
-from ui.format import plain
+from benchmark.presentation.format import plain
 from ui.state import additions
 from upscalers.model_facts import FORMATS
 from upscalers.spec import Aim

@@ -7,11 +7,11 @@ import streamlit as st
 from benchmark import given, jobs
 from benchmark.given_small import Upload
 from benchmark.labels import label_of
+from benchmark.presentation.format import plain
 from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import byte_limit, safe_stem
 from core.settings import MIB
-from ui.format import plain
 from ui.picture_choice import UPLOAD_TYPES
 from ui.state import Chosen, choose
 

@@ -1,11 +1,17 @@
-"""Pictures on their own address: the stored PNG, byte for byte. Streamlit's own image element would shrink and re-encode them."""
+"""Pictures and reports on their own addresses: stored PNG byte for byte, which Streamlit's own image element would shrink and re-encode,
+and reports piece by piece, which its download button would hold in memory.
+"""
+
+from urllib.parse import quote
 
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from benchmark import jobs
+from benchmark.presentation import report
+from core.errors import AppError
 
 HEADERS = {
     # The name is the hash of the content: what lies behind an address never changes.
@@ -34,6 +40,25 @@ async def _picture(request: Request) -> Response:
     return FileResponse(path, media_type="image/png", headers=HEADERS)
 
 
-def picture_route() -> Route:
-    """The route for `st.App`."""
-    return Route(f"{_base()}/pictures/{{job_id}}/{{name}}", _picture)
+def report_url(job_id: str) -> str:
+    """Address from which a comparison is saved as one HTML file."""
+    return f"{_base()}/reports/{job_id}"
+
+
+# Not `async`: reading the comparison waits for the disk, and Starlette then does so in a thread.
+def _report(request: Request) -> Response:
+    directory = jobs.find(request.path_params["job_id"])
+    try:
+        job = None if directory is None else jobs.load(directory)
+    except AppError:
+        job = None
+    if directory is None or job is None:
+        return PlainTextResponse(jobs.GONE, status_code=404)
+    # Saved, never shown from here: in this server's origin its script could act for the visitor.
+    saved = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(report.download_name(job))}", "Cache-Control": "no-store"}
+    return StreamingResponse(report.chunks(directory, job), media_type="text/html", headers={**HEADERS, **saved})
+
+
+def routes() -> list[Route]:
+    """The routes for `st.App`."""
+    return [Route(f"{_base()}/pictures/{{job_id}}/{{name}}", _picture), Route(f"{_base()}/reports/{{job_id}}", _report)]

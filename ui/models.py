@@ -7,10 +7,10 @@ import streamlit as st
 
 from benchmark import estimates, model_files, previews
 from benchmark.downloads import Download
+from benchmark.presentation.format import file_size, number, seconds
 from benchmark.previews import Preview, Previews, default_scale
 from core.errors import AppError
 from core.settings import MIB
-from ui.format import file_size, number, seconds
 from ui.image_route import picture_url
 from ui.state import downloads
 from upscalers.spec import UpscalerSpec, total_size

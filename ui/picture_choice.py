@@ -5,10 +5,10 @@ import base64
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from benchmark.presentation.format import plain
 from benchmark.regions import needs_region, region_at
 from benchmark.schema import Mode, Region
 from core.errors import AppError
-from ui.format import plain
 from ui.region import region_picker
 from ui.state import OWN, SAMPLES, Chosen, choose, sample
 

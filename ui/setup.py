@@ -12,11 +12,11 @@ import upscalers
 from benchmark import estimates, given_small
 from benchmark.degradation import DEFAULT_DOWNSCALE, DOWNSCALERS
 from benchmark.plan import Plan, default_precision
+from benchmark.presentation.format import plain, seconds
 from benchmark.schema import Mode, Region
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
-from ui.format import plain, seconds
 from ui.given import small_version
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen, downloads, picked, put_picks

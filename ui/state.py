@@ -1,7 +1,7 @@
 """What the app remembers: the engine for the whole server, the picture and the choices for each visitor."""
 
+import contextlib
 import functools
-import importlib.util
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,13 @@ from benchmark.additions import Additions
 from benchmark.downloads import Downloads
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.samples import SAMPLES, sample_path
 from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import Picture, decode, safe_stem
 from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLES: Mapping[str, str] = {"Astronaut": "astronaut.png", "Cat": "chelsea.png", "Coffee": "coffee.png", "Rocket": "rocket.jpg"}
-"""Pictures that scikit-image brings along, under the names that visitors see."""
 OWN = "Yours"
 """The pill that stands for the visitor's own picture."""
 THUMBNAIL_PX = 320
@@ -86,10 +85,7 @@ def _thumbnail(picture: Picture) -> bytes:
 @functools.cache
 def sample(label: str) -> Chosen:
     """One of the samples."""
-    package = importlib.util.find_spec("skimage")
-    if package is None or not package.submodule_search_locations:
-        raise AppError("The sample pictures come with scikit-image, which is not installed: run `pip install -r requirements.txt`.")
-    path = Path(package.submodule_search_locations[0]) / "data" / SAMPLES[label]
+    path = sample_path(label)
     return choose(path.read_bytes(), path.name, label)
 
 
@@ -143,13 +139,15 @@ def put_picks(picks: Mapping[str, bool]) -> None:
 
 
 def welcome_job() -> Comparison:
-    """What a visitor without a comparison sees: the interpolators on the first sample, computed once for everybody."""
+    """What a visitor without a comparison sees: the example or, without one, the interpolators on the first sample, computed once."""
+    with contextlib.suppress(AppError):
+        return engine().load(jobs.EXAMPLE)
     job_id = _WELCOME.get("id")
     if job_id and jobs.find(job_id):
         return engine().load(job_id)
     first = sample(next(iter(SAMPLES)))
     plan = Plan(scale=4, upscaler_ids=("nearest", "bilinear", "bicubic", "lanczos"))
-    _WELCOME["id"] = engine().submit(plan, first.source, name=first.name, user="welcome")
+    _WELCOME["id"] = engine().submit(plan, first.source, name=first.name, user=jobs.EVERYBODY)
     return engine().load(_WELCOME["id"])
 
 

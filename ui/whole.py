@@ -6,10 +6,10 @@ from benchmark import estimates, jobs
 from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.plan import Plan
+from benchmark.presentation.format import mebibytes, plain, seconds
 from benchmark.schema import Comparison, Row
 from core.errors import AppError
 from core.settings import settings
-from ui.format import mebibytes, plain, seconds
 from ui.state import engine, user_id
 from upscalers import find
 

@@ -215,7 +215,7 @@ def test_a_deleted_comparison_is_gone_for_everybody(site: Site, visitor: Visit, 
     picture = f"{site.app.url}{guest.tile('Bicubic').locator('.picture').get_attribute('src')}"
     assert fetch(picture)[0] == 200
     owner.page.get_by_role("button", name="Delete this comparison").click()
-    expect(owner.status()).to_contain_text("A sample")
+    expect(owner.status()).to_contain_text("Example, computed on")
     assert owner.job_id is None
     assert not site.directory(job_id).exists()
     assert fetch(picture)[0] == 404

@@ -1,11 +1,13 @@
-/* The viewer and its strip. Python sends `data` (see __init__.py); what the person chooses lives here and goes back,
-   debounced, as the state value "view". A frame writes only transforms and clips, and reads no layout. */
+/* The viewer and its strip. Whoever mounts it sends `data` (see ui/viewer.py); what the person chooses lives here and goes
+   back, debounced, as the value "view". A frame writes only transforms and clips, and reads no layout. */
 
 const REPORT_DELAY_MS = 300;
 const ZOOM_END_MS = 250;
 const mounted = new WeakMap();
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+/* Shows `data` below `parentElement`, which holds viewer.html; called again, it changes what differs. The arguments and the
+   clean-up that is returned are those of a Streamlit component; a saved report calls it in the same way. */
+function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   let compare = mounted.get(parentElement);
   if (!compare?.element.isConnected) {
     compare?.destroy();

@@ -8,57 +8,15 @@ Under a fixed `key` new data changes only what differs: an <img> whose address s
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import streamlit as st
 from streamlit.components.v2 import component
 
-State = Literal["ready", "waiting", "loading", "running", "timing", "failed"]
+from benchmark.presentation import viewer as files
+from benchmark.presentation.viewer import Shown
 
-_HERE = Path(__file__).parent
-# One module for the browser: inline components can't import files, so the parts are joined in the order of their use.
-_SCRIPTS = ("geometry.js", "pictures.js", "choice.js", "strip.js", "gestures.js", "viewer.js")
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_mount = component(
-    "upscale_bench_viewer", html=_read("viewer.html"), css=_read("viewer.css"), js="\n".join(_read(name) for name in _SCRIPTS)
-)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One picture of a comparison, as the viewer shows it."""
-
-    id: str
-    """`original`, `downscaled`, or the id of a result."""
-    label: str
-    """Its name in the drop-downs and the strip."""
-    url: str | None
-    """Address of a PNG on this server; None while there is none. Another picture needs another address."""
-    width: int
-    """Width of the file, in pixels. The downscaled picture is smaller than the frame."""
-    height: int
-    """Height of the file, in pixels."""
-    caption: str
-    """Text below its tile, such as `faithful · 28.41 dB · 0.5 ms`."""
-    state: State
-    message: str
-    """What goes on, such as `Tile 3 of 12`, or the reason of the failure. Empty: a word for the state."""
-    progress: float | None
-    """How much is done, 0 to 1; None while that is unknown."""
-    pixelated: bool = False
-    """Whether enlarging repeats pixels at every zoom. Others do so from 200 %, and are smooth below."""
-    action: str = ""
-    """Text of the button in a failed tile, such as `Try smaller tiles`; empty: no button."""
-
-    def __post_init__(self) -> None:
-        if self.state not in get_args(State):
-            raise ValueError(f"state must be one of {', '.join(get_args(State))}, got {self.state!r}.")
+_mount = component("upscale_bench_viewer", html=files.html(), css=files.css(), js=f"{files.script()}\nexport default mount;\n")
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,33 @@
-"""What a comparison looks like: pictures for the viewer, the status line, the table, downloads."""
+"""What a comparison looks like: pictures for the viewer, the status line, the table."""
 
+from collections.abc import Callable
 from html import escape
 from typing import TypedDict
 
-import streamlit as st
-
-from benchmark import export, given, jobs
+from benchmark import given, jobs
 from benchmark.labels import label_of
+from benchmark.presentation.format import day, mebibytes, number, seconds
+from benchmark.presentation.viewer import Shown, State
 from benchmark.schema import Comparison, Row
-from ui.format import mebibytes, number, seconds
-from ui.image_route import picture_url
-from ui.state import engine
-from ui.viewer import Shown, State
+
+Address = Callable[[str], str]
+"""Gives the address under which a stored picture can be fetched, from its file name."""
 
 
 class View(TypedDict):
-    """Zoom and centre as `viewer` takes them."""
+    """Sides, zoom and centre as `viewer` takes them."""
 
+    left: str
+    right: str
     zoom: float | None
     center: tuple[float, float] | None
 
 
 FRESH_S = 3.0
+SHOWN_FIRST = "realesr-general-x4v3"
+"""What the right side begins with, where it is there: beside bicubic it differs most at first sight."""
+FACE = (225.0, 120.0)
+"""The middle of the astronaut's face, in pixels."""
 TIE_DB = 0.05
 """Upscalers whose PSNR differs by no more than this are equally good."""
 PROTOCOLS = {"rgb": "Colour", "y": "Luma (papers)"}
@@ -35,20 +41,23 @@ MEANING_AS_IS = (
     "(lower is better; about 1 can just be seen). Both say whether a result is true to your picture, not whether it is sharp."
 )
 KINDS = {"faithful": "Faithful", "vivid": "Vivid", "added": "Added by you"}
+SAMPLE = "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
 STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running", "timing": "Timing", "done": ""}
 
 
-def shown_pictures(job: Comparison) -> list[Shown]:
+def shown_pictures(job: Comparison, address: Address) -> list[Shown]:
     """Original, downscaled and all results, for the viewer."""
     pictures: list[Shown] = []
     image = job.image
     if image and job.original_path:
         label = "Original" if job.mode == "restore" else "Your picture"
-        pictures.append(_given(job, "original", label, job.original_path, image.width, image.height, pixelated=job.mode == "as-is"))
+        url = address(job.original_path)
+        pictures.append(_given("original", label, url, image.width, image.height, pixelated=job.mode == "as-is"))
     if job.downscaled_path and job.downscaled_width and job.downscaled_height:
         label = "Your small version" if job.lr_sha256 else "Downscaled"
-        pictures.append(_given(job, "downscaled", label, job.downscaled_path, job.downscaled_width, job.downscaled_height, pixelated=True))
-    return [*pictures, *(_result(job, row) for row in job.rows)]
+        url = address(job.downscaled_path)
+        pictures.append(_given("downscaled", label, url, job.downscaled_width, job.downscaled_height, pixelated=True))
+    return [*pictures, *(_result(job, row, address) for row in job.rows)]
 
 
 def frame(job: Comparison) -> tuple[int, int]:
@@ -64,21 +73,23 @@ def is_fresh(job: Comparison) -> bool:
 
 
 def start_view(job: Comparison) -> View:
-    """Where the viewer begins: the first sample at its face, everything else as a whole."""
-    if job.image and job.image.name == "astronaut" and (job.image.width, job.image.height) == (512, 512) and job.mode == "restore":
-        return {"zoom": 2.0, "center": (225.0, 120.0)}
-    return {"zoom": None, "center": None}
+    """Where the viewer begins: bicubic against a vivid model or else the last result; the first sample at its face, others as a whole."""
+    there = [row.upscaler for row in job.rows if row.output_path]
+    left = "bicubic" if any(row.upscaler == "bicubic" for row in job.rows) else "original"
+    right = SHOWN_FIRST if SHOWN_FIRST in there else (there or ["original"])[-1]
+    face = job.image and job.image.name == "astronaut" and (job.image.width, job.image.height) == (512, 512) and job.mode == "restore"
+    return {"left": left, "right": right, "zoom": 2.0 if face else None, "center": FACE if face else None}
 
 
-def _given(job: Comparison, picture_id: str, label: str, path: str, width: int, height: int, *, pixelated: bool) -> Shown:
+def _given(picture_id: str, label: str, url: str, width: int, height: int, *, pixelated: bool) -> Shown:
     caption = f"{width}×{height}" + (", enlarged by nearest" if pixelated else "")
-    return Shown(picture_id, label, picture_url(job.id, path), width, height, caption, "ready", "", None, pixelated)
+    return Shown(picture_id, label, url, width, height, caption, "ready", "", None, pixelated)
 
 
-def _result(job: Comparison, row: Row) -> Shown:
+def _result(job: Comparison, row: Row, address: Address) -> Shown:
     words = label_of(row)
     width, height = frame(job)
-    url = picture_url(job.id, row.output_path) if row.output_path else None
+    url = address(row.output_path) if row.output_path else None
     state: State = "ready" if row.stage == "done" else row.stage
     message = STAGES[row.stage]
     if row.stage == "running" and row.tiles_total > 1:
@@ -110,8 +121,19 @@ def status_line(job: Comparison, ahead: int) -> str:
     if job.state in ("cancelled", "failed"):
         return job.reason or "Stopped."
     failed = sum(row.status != "ok" for row in job.rows)
-    where = job.machine.get("gpu") or job.machine.get("processor")
-    return f"Measured on {where}." + (f" {failed} of {len(job.rows)} failed." if failed else "")
+    return f"Measured on {_machine(job)}." + (f" {failed} of {len(job.rows)} failed." if failed else "")
+
+
+def page_line(job: Comparison, ahead: int) -> str:
+    """The same on the page, which also says of what it shows unasked what that is."""
+    if job.id == jobs.EXAMPLE:
+        return f"Example, computed on {_machine(job)}, {day(job.created_at)}. Press Compare to measure here."
+    status = status_line(job, ahead)
+    return f"{SAMPLE} {status}" if job.user == jobs.EVERYBODY else status
+
+
+def _machine(job: Comparison) -> str:
+    return str(job.machine.get("gpu") or job.machine.get("processor"))
 
 
 def table(job: Comparison, protocol: str) -> str:
@@ -240,24 +262,3 @@ def _waited(row: Row) -> tuple[str, str]:
 def _runtime(row: Row) -> tuple[str, str]:
     tiles = f", tiles of {row.tile}" if row.tile else ""
     return f"{row.runtime} {row.precision}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
-
-
-def downloads(job: Comparison, *, deletable: bool) -> None:
-    """ZIP and, for what is one's own, delete."""
-    directory = jobs.find(job.id)
-    if directory is None or job.image is None:
-        return
-    with st.container(horizontal=True):
-        # The archive is made when it is asked for, not on each look at the page.
-        st.download_button(
-            "Pictures, CSV and JSON (ZIP)",
-            data=lambda: export.archive(directory, jobs.load(directory)),
-            file_name=f"upscale-bench_{job.image.name}_x{job.scale:g}.zip",
-            mime="application/zip",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-        if deletable and st.button("Delete this comparison", icon=":material/delete:", type="tertiary"):
-            engine().delete(job.id)
-            st.query_params.pop("job", None)
-            st.rerun()

@@ -1,4 +1,9 @@
-"""Numbers as people read them."""
+"""Numbers and dates as people read them."""
+
+import datetime
+
+# Not strftime's, which follow the machine's language.
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 
 
 def seconds(value: float | None) -> str:
@@ -31,6 +36,18 @@ def file_size(size_bytes: int) -> str:
     if size_bytes < 1e6:
         return f"{size_bytes / 1e3:.0f} kB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.1f} GB"
+
+
+def day(moment: str) -> str:
+    """The date of an ISO 8601 time: `21 November 2026`."""
+    at = datetime.datetime.fromisoformat(moment)
+    return f"{at.day} {MONTHS[at.month - 1]} {at.year}"
+
+
+def minute(moment: str) -> str:
+    """The same with the time in UTC: `21 November 2026, 16:05 UTC`."""
+    at = datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC)
+    return f"{day(at.isoformat())}, {at:%H:%M} UTC"
 
 
 def plain(text: str) -> str:

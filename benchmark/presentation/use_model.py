@@ -1,0 +1,104 @@
+"""How to get one row's result again outside the page: a command, three lines of Python, and the facts that a decision needs."""
+
+import shlex
+from dataclasses import dataclass
+
+import upscalers
+from benchmark.labels import label_of
+from benchmark.plan import default_precision
+from benchmark.presentation.facts import Facts
+from benchmark.presentation.format import file_size
+from benchmark.schema import Row
+from core.weights import AddedSource
+from upscalers.spec import DEFAULT_SEED, OptionValue, UpscalerSpec
+
+
+@dataclass(frozen=True)
+class Use:
+    """What to do with the upscaler of a row. Every text is plain: it may hold names of foreign origin."""
+
+    upscaler: str
+    name: str
+    summary: str
+    command: str | None
+    """For a shell; None for an upscaler that is no longer on this machine."""
+    python: str | None
+    """Three lines; None likewise."""
+    facts: Facts
+
+
+def use_of(row: Row) -> Use:
+    """The same model, weights, options, seed, runtime and precision as in `row`."""
+    spec, label = upscalers.find(row.upscaler), label_of(row)
+    if spec is None:
+        return Use(row.upscaler, label.name, label.summary, None, None, _measured(row))
+    defaults = spec.options({})
+    given = {name: value for name, value in row.options.items() if value != defaults.get(name)}
+    facts = [
+        ("Licence", "unknown: ask whoever made the file" if spec.license == "unknown" else spec.license),
+        ("Source", spec.reference or "your own file"),
+        *_weights(spec, row),
+        *_measured(row),
+    ]
+    return Use(spec.id, label.name, label.summary, _command(spec, row, given), _python(spec, row, given), facts)
+
+
+def _command(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str:
+    words = ["upscale-bench", "upscale", "photo.png", "--upscaler", spec.id, "--scale", f"{row.scale:g}"]
+    for name, value in given.items():
+        words += ["--option", f"{spec.id}.{name}={value}"]
+    if row.seed is not None:
+        words += ["--seed", str(row.seed)]
+    if row.runtime != spec.runtime():
+        words += ["--runtime", row.runtime]
+    if spec.group != "Classical" and row.precision != default_precision(spec):
+        words += ["--precision", row.precision]
+    return shlex.join([*words, "-o", "result.png"])
+
+
+def _python(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str:
+    keywords = [f"scale={row.scale:g}", *(f"{name}={value!r}" for name, value in given.items())]
+    if row.seed not in (None, DEFAULT_SEED):
+        keywords.append(f"seed={row.seed}")
+    if row.runtime != spec.runtime():
+        keywords.append(f"runtime={row.runtime!r}")
+    return (
+        "from PIL import Image\n"
+        "from upscalers import upscale\n"
+        f'upscale(Image.open("photo.png"), "{spec.id}", {", ".join(keywords)}).save("result.png")'
+    )
+
+
+def _weights(spec: UpscalerSpec, row: Row) -> list[tuple[str, str]]:
+    """Each file's size, address and published hash; of models that are folders of many files only the first is written out."""
+    files = spec.weights.get(int(row.scale), ())
+    lines = []
+    for file in files[:3]:
+        note = "only for some options" if file.optional else ""
+        size = file_size(file.size_bytes) if file.size_bytes else ""
+        lines.append(("Weights", ", ".join(filter(None, (file.name, size, note)))))
+        if not isinstance(file.source, AddedSource):
+            lines += [("Address", file.source.origin), ("Published SHA-256", file.sha256 or "none is published")]
+    if len(files) > 3:
+        lines.append(("Weights", f"and {len(files) - 3} more files; `upscale-bench models show {spec.id}` lists them"))
+    return lines
+
+
+def _measured(row: Row) -> list[tuple[str, str]]:
+    """What the row itself says about how its result came about."""
+    lines = []
+    if row.weights_sha256:
+        unverified = "" if row.verified_weights is not False else " (unverified: it is not the published one)"
+        lines.append(("SHA-256 used", row.weights_sha256.replace("+", " + ") + unverified))
+    if row.options:
+        lines.append(("Options", ", ".join(f"{name} = {value}" for name, value in row.options.items())))
+    if row.seed is not None:
+        lines.append(("Seed", str(row.seed)))
+    if row.device:
+        version = f" ({row.runtime_version})" if row.runtime_version else ""
+        threads = f"{row.threads} thread{'s' if row.threads != 1 else ''}"
+        tiles = f", tiles of {row.tile} px" if row.tile else ""
+        lines.append(("Ran on", f"{row.runtime}{version}, {row.precision}, {row.device}, {threads}{tiles}"))
+    if row.scores:
+        lines.append(("Fingerprints", ", ".join(f"{protocol} {scores.fingerprint}" for protocol, scores in row.scores.items())))
+    return lines
