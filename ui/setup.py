@@ -135,8 +135,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         picture = picture_control()
     with way_column:
         mode, scale = _way()
-        region = area_control(picture, mode)
-        whole_time = st.empty()
+        region, remark = area_control(picture, mode)
     with upscaler_column:
         ids = _upscalers(scale, input_size(picture, region, mode, scale))
     with button_column:
@@ -144,7 +143,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         place = st.container(key="compare")
         downscale, options, seed, small = _more(mode, ids)
     if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
-        whole_time.caption(f"The whole picture takes about {seconds(whole_s)}.")
+        remark.caption(f"The whole picture takes about {seconds(whole_s)}.")
     if small is not None and region is not None:
         region = given_small.aligned(region, scale)
     return Setup(picture, scale, mode, downscale, ids, options, seed, region, small), place
