@@ -11,6 +11,7 @@ from page_driver import ComparePage, Site, start_site
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from benchmark.maps import error_map
 from tests.pictures import png, scene
 
 pytestmark = pytest.mark.browser
@@ -82,6 +83,25 @@ def test_the_region_is_compared_and_then_the_whole_picture_with_one_model(view: 
     assert [row["upscaler"] for row in after["rows"]] == ["bicubic"]
     assert (after["rows"][0]["width"], after["rows"][0]["height"]) == (WIDTH, HEIGHT)
     expect(area_button(view)).to_have_text(re.compile("^Whole picture"))
+
+
+def test_error_maps_and_disagreement_are_shown_in_place_and_the_zoom_stays(view: ComparePage, site: Site) -> None:
+    job_id = next(path.name for path in (site.home / "comparisons").iterdir() if site.job(path.name)["region"])
+    view.open(f"/?job={job_id}")
+    rows = site.rows(job_id)
+    picture = view.tile("Bicubic").locator(".picture")
+    expect(picture).to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    view.segment("Error maps")
+    expect(picture).not_to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    original, result = (
+        pixels(site.directory(job_id) / name) for name in (site.job(job_id)["original_path"], rows["bicubic"]["output_path"])
+    )
+    name = str(picture.get_attribute("src")).rpartition("/")[2]
+    assert np.array_equal(pixels(site.directory(job_id) / name), error_map(result, original))
+    view.segment("Where results disagree")
+    expect(view.tile("Where results disagree")).to_be_visible()
+    expect(picture).to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    view.segment("Pictures")
 
 
 def test_a_link_to_a_region_opens_with_the_whole_picture_and_the_region_at_its_place(view: ComparePage, site: Site, visitor: Visit) -> None:
