@@ -36,7 +36,7 @@ def view(site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def area_button(view: ComparePage) -> Locator:
-    return view.page.get_by_role("button", name=re.compile("^(Region 512×512 at|Whole picture)"))
+    return view.page.get_by_role("button", name=re.compile(r"^(Region \d+×\d+ at|Whole picture)"))
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -114,8 +114,9 @@ def test_a_link_to_a_region_opens_with_the_whole_picture_and_the_region_at_its_p
 
 def test_upscaling_as_is_takes_a_smaller_region_and_the_whole_on_demand(view: ComparePage) -> None:
     view.segment("Upscale as is")
-    expect(view.page.get_by_role("button", name=re.compile("^Whole picture"))).to_be_visible()
     area_button(view).click()
+    view.page.get_by_role("radio", name="Whole picture").click()
+    expect(area_button(view)).to_have_text(re.compile("^Whole picture"))
     view.page.get_by_role("radio", name=re.compile("^Region 256×256")).click()
     expect(view.page.get_by_role("button", name=re.compile("^Region 256×256 at"))).to_be_visible()
     view.page.keyboard.press("Escape")
