@@ -26,6 +26,7 @@ def document(job: Comparison) -> dict[str, Any]:
     return {
         "schema": 1,
         "image": image,
+        "region": job.region.model_dump() if job.region else None,
         "mode": job.mode,
         "scale": job.scale,
         "downscale": job.downscale,

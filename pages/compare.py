@@ -52,8 +52,8 @@ def button(setup: Setup, job: Comparison | None) -> None:
 
 def results(job_id: str, *, drawn_active: bool) -> None:
     """Everything below the set-up; drawn again every half second while the comparison runs."""
-    if st.session_state.get("start_asked"):
-        # From a failed tile, which lies in this part; a new comparison needs the whole page.
+    if st.session_state.get("start_asked") or st.query_params.get("job", job_id) != job_id:
+        # From a failed tile or for a whole picture, both buttons of this part; a new comparison needs the whole page.
         st.rerun()
     try:
         job = engine().load(job_id)

@@ -73,13 +73,13 @@ def test_compare_prints_one_document_with_every_promised_field(picture: Path, tm
     assert document["schema"] == 1
     assert document["scale"] == 2
     assert document["downscale"] == "bicubic"
-    assert document["image"] | {"sha256": ""} == {
-        "sha256": "",
+    expected = {
         "width": 60,
         "height": 42,
         "stored_channels": 3,
         "notes": ["Cropped to 60×42, a multiple of 2."],
     }
+    assert {name: document["image"][name] for name in expected} == expected
     assert [row["upscaler"] for row in document["rows"]] == ["bicubic", "lanczos"]
     for row in document["rows"]:
         assert set(row) >= ROW_FIELDS

@@ -3,9 +3,10 @@
 import base64
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from benchmark.presentation.format import plain
-from benchmark.regions import SIDE_PX, needs_region, region_at
+from benchmark.regions import needs_region, region_at
 from benchmark.schema import Mode, Region
 from core.errors import AppError
 from ui.region import region_picker
@@ -45,29 +46,36 @@ def picture_control() -> Chosen:
     return picture
 
 
-def area_control(picture: Chosen, mode: Mode) -> Region | None:
-    """The part of a large picture that is compared; None for the whole of it, as small pictures always are."""
+def area_control(picture: Chosen, mode: Mode) -> tuple[Region | None, DeltaGenerator]:
+    """The part of a large picture that is compared, None for the whole of it, as small pictures always are; and a place for a remark."""
     if not needs_region(picture.width, picture.height, mode):
-        return None
-    adopted: Region | None = st.session_state.get("adopted_region")
-    side = SIDE_PX[mode]
-    areas = {"region": f"Region {min(side, picture.width)}×{min(side, picture.height)}", "whole": "Whole picture"}
-    area = st.segmented_control(
-        "Area", list(areas), format_func=lambda key: areas[key], key="area", required=True, default="region", bind="query-params"
-    )
-    if area == "whole":
-        return None
+        return None, st.empty()
     name = f"region {hash(picture.source)} {mode}"
-    center = st.session_state.get(f"{name} center")
-    if center is None:
-        center = (0.5, 0.5)
-        if adopted:
-            center = (adopted.x + adopted.width / 2) / picture.width, (adopted.y + adopted.height / 2) / picture.height
-    region = region_at(center[0], center[1], picture.width, picture.height, mode)
-    with st.popover(f"Move it (now at {region.x}, {region.y})", width="stretch"):
-        thumbnail = f"data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}"
-        moved = region_picker(thumbnail, (picture.width, picture.height), region, key=name)
+    region = region_at(*_center(picture, f"{name} center"), picture.width, picture.height, mode)
+    size = f"{region.width}×{region.height}"
+    areas = {"region": f"Region {size}", "whole": "Whole picture"}
+    # A key of its own for each picture and each comparison that was opened: a value that is set from here does not reach a widget
+    # that the browser has not mounted, as those in a closed popover.
+    key = f"area {hash(picture.source)} {st.session_state.get('adopted')}"
+    default = "whole" if st.session_state.get("adopted_whole") == hash(picture.source) else "region"
+    is_whole = st.session_state.get(key, default) == "whole"
+    with st.popover("Whole picture" if is_whole else f"Region {size} at {region.x}, {region.y}", width="stretch"):
+        area = st.segmented_control("Area", list(areas), format_func=lambda each: areas[each], key=key, required=True, default=default)
+        moved = None
+        if area != "whole":
+            thumbnail = f"data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}"
+            moved = region_picker(thumbnail, (picture.width, picture.height), region, key=name)
+        remark = st.empty()
     if moved and moved != st.session_state.get(f"{name} center"):
         st.session_state[f"{name} center"] = moved
         st.rerun()
-    return region
+    return (None if area == "whole" else region), remark
+
+
+def _center(picture: Chosen, key: str) -> tuple[float, float]:
+    """Where the middle of the region stands: where it was moved to, else where an opened comparison has it, else in the middle."""
+    moved: tuple[float, float] | None = st.session_state.get(key)
+    adopted: Region | None = st.session_state.get("adopted_region")
+    if moved or adopted is None:
+        return moved or (0.5, 0.5)
+    return (adopted.x + adopted.width / 2) / picture.width, (adopted.y + adopted.height / 2) / picture.height

@@ -129,8 +129,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         picture = picture_control()
     with way_column:
         mode, scale = _way()
-        region = area_control(picture, mode)
-        whole_time = st.empty()
+        region, remark = area_control(picture, mode)
     with upscaler_column:
         ids = _upscalers(scale, input_size(picture, region, mode, scale))
     with button_column:
@@ -138,7 +137,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         place = st.container(key="compare")
         downscale, options, seed = _more(mode, ids)
     if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
-        whole_time.caption(f"The whole picture takes about {seconds(whole_s)}.")
+        remark.caption(f"The whole picture takes about {seconds(whole_s)}.")
     return Setup(picture, scale, mode, downscale, ids, options, seed, region), place
 
 

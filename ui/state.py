@@ -103,8 +103,9 @@ def adopt(job: Comparison) -> None:
     if "started" in st.session_state:
         return
     path = jobs.picture_path(job.id, job.whole_path or job.original_path)
-    if path is not None:
-        st.session_state["own_picture"] = choose(path.read_bytes(), f"{job.image.name}.png")
+    source = path.read_bytes() if path is not None else None
+    if source is not None:
+        st.session_state["own_picture"] = choose(source, f"{job.image.name}.png")
         st.session_state["sample"] = OWN
     scale = int(job.scale) if job.scale in SCORED_SCALES else 4
     st.session_state.update(mode=job.mode, scale=scale, just_adopted=True)
@@ -112,6 +113,7 @@ def adopt(job: Comparison) -> None:
         adopted_downscale=job.downscale,
         adopted_options={row.upscaler: row.options for row in job.rows},
         adopted_region=job.region,
+        adopted_whole=hash(source) if source is not None and job.region is None else None,
         adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
     )
     chosen = {row.upscaler for row in job.rows}

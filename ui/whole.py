@@ -30,23 +30,24 @@ def whole_buttons(job: Comparison) -> None:
 
 def _cost(job: Comparison, row: Row) -> tuple[str, str]:
     """`about 12 s, 1.1 GiB`, and where that comes from."""
-    spec = find(row.upscaler)
-    if spec is None or job.image is None or job.image.whole_width is None or job.image.whole_height is None:
+    spec, image = find(row.upscaler), job.image
+    if spec is None or image is None or image.whole_width is None or image.whole_height is None:
         return "time unknown", ""
     divisor = 1 if job.mode == "as-is" else int(job.scale)
-    height, width = max(1, job.image.whole_height // divisor), max(1, job.image.whole_width // divisor)
-    pixels = estimates.processed_pixels(spec, row.scale, height, width)
-    expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
+    height, width = max(1, image.whole_height // divisor), max(1, image.whole_width // divisor)
+    took_s = row.warm_p50_s or row.first_s
+    time = "time unknown"
+    if took_s is not None:
+        region_pixels = estimates.processed_pixels(spec, row.scale, image.height // divisor, image.width // divisor)
+        time = f"about {seconds(took_s * estimates.processed_pixels(spec, row.scale, height, width) / region_pixels)}"
+    source = "From what the region took here" + (", while other programs used the machine." if row.contended else ".")
     memory_mib = estimates.expected_memory_mib(spec, row.scale, row.runtime, row.precision, height, width)
-    time = "time unknown" if expected is None else f"about {seconds(expected.seconds)}"
-    source = (
-        "Time from earlier runs on this machine." if expected and expected.measured else "Time estimated from operations, not measured."
-    )
     if memory_mib is None:
-        return time, f"{source} Memory unknown."
-    over = memory_mib - (row.base_rss_mib or 0.0) > settings().model_memory_mib
-    allowed = f" That may be more than the {mebibytes(settings().model_memory_mib)} that a call may use." if over else ""
-    return f"{time}, {mebibytes(memory_mib)}", f"{source} Memory estimated from the region's.{allowed}"
+        return time, source
+    limit_mib = settings().model_memory_mib
+    if memory_mib - (row.base_rss_mib or 0.0) > limit_mib:
+        source += f" That may be more than the {mebibytes(limit_mib)} that a call may use."
+    return f"{time}, {mebibytes(memory_mib)}", source
 
 
 def _start(job: Comparison, row: Row) -> None:
