@@ -23,13 +23,16 @@ def document(job: Comparison) -> dict[str, Any]:
     """The JSON document of `compare`."""
     image = job.image.model_dump(exclude={"name", "has_alpha"}) if job.image else None
     rows = [row.model_dump(exclude=PROGRESS_FIELDS) for row in job.rows]
+    # How a small picture was made that somebody gave is not known.
+    downscale = None if job.lr_sha256 else job.downscale
     return {
         "schema": 1,
         "image": image,
         "region": job.region.model_dump() if job.region else None,
         "mode": job.mode,
         "scale": job.scale,
-        "downscale": job.downscale,
+        "downscale": downscale,
+        "lr_sha256": job.lr_sha256,
         "machine": job.machine,
         "rows": rows,
     }
@@ -39,7 +42,8 @@ def table_csv(job: Comparison) -> str:
     """A line per upscaler, with the scores of all protocols as columns."""
     lines = []
     for row in job.rows:
-        line = row.model_dump(exclude=PROGRESS_FIELDS | {"scores", "options"})
+        line = row.model_dump(exclude=PROGRESS_FIELDS | {"scores", "options", "given"})
+        line["given_sha256"] = row.given.sha256 if row.given else None
         line["options"] = json.dumps(row.options) if row.options else ""
         for protocol, scores in (row.scores or {}).items():
             line |= {f"{protocol}_{name}": value for name, value in scores.model_dump(exclude={"reason"}).items()}

@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
+from benchmark import given_small
+from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, UsageError
@@ -40,14 +42,25 @@ ORPHAN_AGE_S = 86_400
 """A directory without a readable comparison is removed when it is older."""
 
 
-def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None = None) -> Path:
-    """Write a new comparison and return its directory. The id is hard to guess: it is the key to the pictures."""
+def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None = None, small: Upload | None = None) -> Path:
+    """Write a new comparison and return its directory. The id is hard to guess: it is the key to the pictures.
+
+    Raises
+    ------
+    core.errors.UsageError
+        A small picture is given to a plan that has no use for one.
+    """
+    rows = plan.rows()
+    if small is not None:
+        given_small.mark_rows(plan, rows)
     root = root or settings().comparisons
     job_id = secrets.token_urlsafe(12)
     directory = root / job_id
     directory.mkdir(parents=True)
     (directory / SOURCE).write_bytes(source)
     (directory / SOURCE_NAME).write_text(name, encoding="utf-8", errors="replace")
+    if small is not None:
+        given_small.write(directory, small)
     job = Comparison(
         id=job_id,
         user=user,
@@ -55,13 +68,14 @@ def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None
         mode=plan.mode,
         scale=plan.scale,
         downscale=plan.downscale,
+        lr_sha256=None if small is None else small.sha256,
         seed=plan.seed,
         region=plan.region,
         repeats=plan.repeats,
         # Until the host takes it over, whoever made it answers for it.
         host_pid=os.getpid(),
         host_mark=process_mark(os.getpid()),
-        rows=plan.rows(),
+        rows=rows,
     )
     save(directory, job)
     return directory
@@ -167,8 +181,8 @@ def close_job(directory: Path, job: Comparison) -> None:
 
 
 def forget_source(directory: Path) -> None:
-    """Remove the upload, which may hold more than pixels (where a photo was taken), once it has been read or never will be."""
-    for name in (SOURCE, SOURCE_NAME):
+    """Remove the uploads, which may hold more than pixels (where a photo was taken), once they have been read or never will be."""
+    for name in (SOURCE, SOURCE_NAME, *given_small.FILES):
         (directory / name).unlink(missing_ok=True)
 
 
@@ -178,7 +192,7 @@ def stop_rows(job: Comparison, reason: str) -> None:
     for row in job.rows:
         if row.status is None:
             row.status, row.reason = "cancelled", reason
-            row.scores = row.fingerprint = row.output_path = None
+            row.forget_result()
         elif row.stage == "timing":
             row.timing_note = "Stopped before its time was measured."
         row.stage = "done"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmark import jobs
+from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, BusyError, UsageError
@@ -67,7 +68,7 @@ class LocalEngine:
                     start_new_session=True,
                 )
 
-    def submit(self, plan: Plan, source: bytes, *, name: str, user: str) -> str:
+    def submit(self, plan: Plan, source: bytes, *, name: str, user: str, small: Upload | None = None) -> str:
         """Queue a comparison and return its id.
 
         Parameters
@@ -78,6 +79,8 @@ class LocalEngine:
             Its name, for display.
         user:
             Who asks; users are served in turn.
+        small:
+            The small picture, where it is given instead of made; checked before by `benchmark.given_small.check`.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class LocalEngine:
         self.start()
         with self._submitting:
             self._check_limits(user)
-            directory = jobs.create(plan, source, name=name, user=user, root=self.root)
+            directory = jobs.create(plan, source, name=name, user=user, root=self.root, small=small)
             with self._lock:
                 self._submitted.add(directory.name)
         if not self._tell({"do": "submit", "directory": str(directory.absolute())}):

@@ -14,20 +14,19 @@ from typing import cast
 
 import numpy as np
 
-import metrics
 import upscalers
-from benchmark import estimates, jobs
-from benchmark.degradation import CROP_RULE, DOWNSCALERS, crop_to_multiple, downscale
+from benchmark import estimates, given_small, jobs
+from benchmark.degradation import crop_to_multiple, downscale
 from benchmark.environment import machine_facts
 from benchmark.regions import check_region
-from benchmark.schema import ImageFacts, ProtocolScores, Row
+from benchmark.schema import ImageFacts, Row
+from benchmark.scoring import Layers, score_row
 from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
 from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
 from core.errors import AppError
-from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, on_white, resize_alpha, safe_stem
-from metrics.protocol import Fingerprint
+from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, resize_alpha, safe_stem
 from runtimes.base import Precision
 from upscalers.spec import UpscalerSpec
 
@@ -63,7 +62,6 @@ class ComparisonRun:
         self._original_alpha: ALPHA8 | None
         self._small: RGB8
         self._small_alpha: ALPHA8 | None
-        self._stored_channels = 3
 
     def cancel(self, reason: str = STOPPED) -> None:
         """Stop, from any thread. The stored comparison is closed at once; work in progress ends when it notices."""
@@ -130,9 +128,12 @@ class ComparisonRun:
             if original.shape != rgb.shape:
                 notes.append(f"Cropped to {original.shape[1]}×{original.shape[0]}, a multiple of {scale}.")
             alpha = None if alpha is None else crop_to_multiple(alpha, scale)
-            small = downscale(original, scale, job.downscale)
-            small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
-            if alpha is not None:
+            if job.lr_sha256:
+                small, small_alpha = self._given_small(picture, notes)
+            else:
+                small = downscale(original, scale, job.downscale)
+                small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
+            if alpha is not None or small_alpha is not None:
                 notes.append("Transparency is enlarged separately by bicubic; scores are taken on white.")
         else:
             check_output_size(rgb.shape[1], rgb.shape[0], job.scale)
@@ -140,7 +141,6 @@ class ComparisonRun:
             if alpha is not None:
                 notes.append("Transparency is enlarged separately by bicubic.")
         self._original, self._original_alpha, self._small, self._small_alpha = original, alpha, small, small_alpha
-        self._stored_channels = picture.stored_channels
         job.image = ImageFacts(
             name=safe_stem(name),
             sha256=picture.sha256,
@@ -175,6 +175,18 @@ class ComparisonRun:
         self.job.whole_path = jobs.store_picture(self.directory, encode_png(picture.rgb, picture.alpha))
         alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
         return np.ascontiguousarray(region.cut(picture.rgb)), alpha
+
+    def _given_small(self, picture: Picture, notes: list[str]) -> tuple[RGB8, ALPHA8 | None]:
+        """The small picture that came with the original, or the region of it."""
+        region, scale = self.job.region, int(self.job.scale)
+        given = given_small.read(self.directory, (picture.width, picture.height), scale)
+        notes += ["The small picture is your own.", *(f"Small picture: {note}" for note in given.notes)]
+        if region is None:
+            return given.rgb, given.alpha
+        self.job.whole_downscaled_path = jobs.store_picture(self.directory, encode_png(given.rgb, given.alpha))
+        part = given_small.part(region, scale)
+        alpha = None if given.alpha is None else np.ascontiguousarray(part.cut(given.alpha))
+        return np.ascontiguousarray(part.cut(given.rgb)), alpha
 
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
@@ -223,7 +235,7 @@ class ComparisonRun:
             self._take_picture(row, called.picture)
         except (OSError, MemoryError) as error:
             log.exception("The result of %s could not be kept", row.upscaler)
-            row.scores = None
+            row.forget_result()
             raise CallFailedError("failed", f"Its picture could not be kept ({type(error).__name__}): free disk or memory.") from error
         row.status, row.stage = "ok", "timing"
         return entry
@@ -238,34 +250,9 @@ class ComparisonRun:
         """Score and store a result."""
         height, width = row.height, row.width = result.shape[:2]
         alpha = None if self._small_alpha is None else resize_alpha(self._small_alpha, width, height)
-        if self.job.mode == "restore":
-            self._score(row, on_white(result, alpha), on_white(self._original, self._original_alpha))
+        original = Layers(self._original, self._original_alpha) if self.job.mode == "restore" else None
+        score_row(self.job, row, Layers(result, alpha), small=Layers(self._small, self._small_alpha), original=original)
         row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
-
-    def _score(self, row: Row, image: RGB8, reference: RGB8) -> None:
-        scale, channels, region = int(row.scale), self._stored_channels, self.job.region
-        scores = metrics.score(image, reference, scale=scale, stored_channels=channels)
-        row.scores = {}
-        for protocol, values in scores.items():
-            fingerprint = Fingerprint(
-                protocol=protocol,
-                downscale=self.job.downscale,
-                downscale_library=DOWNSCALERS.get(self.job.downscale).library_version(),
-                scale=scale,
-                crop=CROP_RULE,
-                tile=row.tile,
-                weights_sha256=row.weights_sha256,
-                options=tuple(sorted(row.options.items())),
-                seed=row.seed,
-                runtime=row.runtime,
-                runtime_version=row.runtime_version,
-                precision=row.precision,
-                stored_channels=channels,
-                lr_source=row.lr_source,
-                region=(region.x, region.y, region.width, region.height) if region else None,
-            ).id
-            row.scores[protocol] = ProtocolScores(**values, fingerprint=fingerprint)
-        row.fingerprint = row.scores["rgb"].fingerprint
 
     def _warm_call(self, entry: _Timed) -> bool:
         """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""

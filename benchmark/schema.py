@@ -35,12 +35,24 @@ class ProtocolScores(_Document):
     """Id of everything that the score depends on; scores with different ids never share a ranking."""
 
 
+class GivenFile(_Document):
+    """The file of a result that was added: another tool's work, not run here."""
+
+    name: str
+    """What the file was called, without its ending, as `core.image.safe_stem` gives it."""
+    sha256: str
+    notes: list[str] = Field(default_factory=list)
+    """Each conversion that was made on the way in, a sentence each."""
+
+
 class Row(_Document):
     """What one upscaler did with one picture. Times in seconds, memory in MiB."""
 
     upscaler: str
     name: str | None = None
     """The upscaler's name for people when this was planned: it may have been removed since. None in rows of older versions."""
+    given: GivenFile | None = None
+    """Where the result was added instead of computed: its file. Such a row has no times, and `runtime` says `given`."""
     aim: Aim | None = None
     """Likewise its aim."""
     scale: float
@@ -67,7 +79,8 @@ class Row(_Document):
     """Hash of the weight file, several joined by `+`; of a model that is a folder of files, one hash over all of them."""
     verified_weights: bool | None = None
     lr_source: str
-    """Where the small picture comes from: the id of a downscale method, or `input` when a picture is upscaled as it is."""
+    """Where the small picture comes from: the id of a downscale method, `file` when it was given beside the original, or `input` when a
+    picture is upscaled as it is."""
     width: int | None = None
     height: int | None = None
     load_s: float | None = None
@@ -99,6 +112,16 @@ class Row(_Document):
     """Fingerprint under `rgb`; each protocol's scores carry their own."""
     scores: dict[str, ProtocolScores] | None = None
     """Under `rgb`, `y` and `y-float`; None without an original."""
+    lr_consistency: float | None = None
+    """PSNR in dB of the result, shrunk to the size of the small picture, against the small picture; None when both are identical."""
+    colour_shift: float | None = None
+    """Mean CIEDE2000 of the same two pictures."""
+    lr_identical: bool | None = None
+    """Whether the same two have the same pixels; None in rows without a picture and in those of older versions."""
+    lr_downscale: str | None = None
+    """The method by which the result was shrunk for this."""
+    lr_fingerprint: str | None = None
+    """Id of everything that these scores depend on."""
     trained_for_another: str | None = None
     """The downscale method that the weights were trained for, where it is not the one used."""
     stage: Stage = "waiting"
@@ -110,6 +133,11 @@ class Row(_Document):
     """What one call was expected to take."""
     started_at: str | None = None
     """When its turn came: UTC, ISO 8601."""
+
+    def forget_result(self) -> None:
+        """Drop the picture and what was said about it: of one that was not kept nothing may be claimed."""
+        self.output_path = self.scores = self.fingerprint = None
+        self.lr_consistency = self.colour_shift = self.lr_identical = self.lr_downscale = self.lr_fingerprint = None
 
     def remaining_s(self, elapsed_s: float) -> float | None:
         """What is left of the expected time until its picture is there, `elapsed_s` after its start; None when nothing is known."""
@@ -169,6 +197,9 @@ class Comparison(_Document):
     mode: Mode
     scale: float
     downscale: str
+    """The method that made the small picture; unused where that was given."""
+    lr_sha256: str | None = None
+    """Of the file of the small picture, where it was given and not made here."""
     seed: int | None = None
     repeats: int | None = None
     """Exactly so many warm calls each; None: as many as half a second holds, at most 20."""
@@ -179,6 +210,8 @@ class Comparison(_Document):
     original_path: str | None = None
     whole_path: str | None = None
     """The picture from which the region was cut, so that the whole of it can be run; None where there is no region."""
+    whole_downscaled_path: str | None = None
+    """Likewise the whole of a small picture that was given; None where it was made here."""
     downscaled_path: str | None = None
     downscaled_width: int | None = None
     downscaled_height: int | None = None

@@ -13,13 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import upscalers
-from benchmark import export
+from benchmark import export, given, jobs
 from benchmark.degradation import DOWNSCALERS, crop_to_multiple
+from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation import report
 from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
+from cli.given import added_results, small_picture
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds
 from core.errors import AppError, UsageError
 from core.image import check_output_size, decode, read_file
@@ -51,6 +53,8 @@ def compare(
         str | None, typer.Option(help="X,Y,WIDTH,HEIGHT in pixels: compare this part only.", show_default="the whole picture")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
+    small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
+    add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,13 +74,18 @@ def compare(
     upscalers.registry().select(ids)
     source = read_file(image)
     picture = decode(source, name=image.name)
+    small = small_picture(small_file, (picture.width, picture.height), scale)
     if plan.region:
         check_region(plan.region, picture.width, picture.height)
     # Raises when what is compared is smaller than the scale.
     crop_to_multiple(plan.region.cut(picture.rgb) if plan.region else picture.rgb, scale)
+    added = added_results(add or (), given.frame(plan.mode, scale, (picture.width, picture.height), plan.region))
     if out:
         make_folder(out)
-    with _finished(plan, source, image.name) as (directory, job):
+    with _finished(plan, source, image.name, small) as (directory, _):
+        for name, upload in added:
+            given.add(directory, upload, name=name)
+        job = jobs.load(directory)
         written = {}
         if out:
             written = export.write_pictures(directory, job, out)
@@ -124,18 +133,21 @@ def upscale(
         if row.output_path:
             out.write_bytes((directory / row.output_path).read_bytes())
             typer.echo(f"{out}: {row.width}×{row.height} in {seconds(row.first_s)}")
+            agreement = "identical" if row.lr_identical else f"{number(row.lr_consistency, 2)} dB"
+            typer.echo(f"  agrees with the picture: {agreement}, shrunk back by {row.lr_downscale}")
+            typer.echo(f"  colour shift: {number(row.colour_shift, 2)} (mean CIEDE2000)")
             for note in job.image.notes if job.image else ():
                 typer.echo(f"  {note}")
     _exit_by(job.rows)
 
 
 @contextmanager
-def _finished(plan: Plan, source: bytes, name: str) -> Iterator[tuple[Path, Comparison]]:
+def _finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
     """Run a comparison in a directory that lives as long as this context, showing progress on standard error."""
     with tempfile.TemporaryDirectory(prefix="upscale-bench-") as folder:
         engine = LocalEngine(Path(folder), log_file=settings().home / "logs" / "engine.log")
         try:
-            job_id = engine.submit(plan, source, name=name, user="command line")
+            job_id = engine.submit(plan, source, name=name, user="command line", small=small)
             job = _watch(engine, job_id)
         finally:
             engine.close()
@@ -176,8 +188,9 @@ def _show(progress: Progress, task: Any, row: Row) -> None:  # noqa: ANN401 - ri
 
 def _print_comparison(job: Comparison) -> None:
     if job.image:
+        made = "with your small picture" if job.lr_sha256 else f"downscaled by {job.downscale}"
         part = f" at {job.region.x},{job.region.y}" if job.region else ""
-        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}{part}, x{job.scale:g}, downscaled by {job.downscale}")
+        typer.echo(f"{job.image.name}: {job.image.width}×{job.image.height}{part}, x{job.scale:g}, {made}")
         for note in job.image.notes:
             typer.echo(f"  {note}")
     table = Table(
@@ -215,7 +228,7 @@ def _print_comparison(job: Comparison) -> None:
             seconds(row.warm_p95_s),
             number(row.output_mp_per_s, 2),
             f"{row.peak_rss_mib:.0f} MiB" if row.peak_rss_mib else "-",
-            f"{row.runtime}/{row.precision}" + (" (contended)" if row.contended else ""),
+            row.runtime if row.given else f"{row.runtime}/{row.precision}" + (" (contended)" if row.contended else ""),
         )
     print_table(table)
 

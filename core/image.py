@@ -79,7 +79,12 @@ class Picture:
         return self.rgb.shape[0]
 
 
-def decode(data: bytes, *, name: str = "") -> Picture:
+def byte_limit(at_least: tuple[int, int] = (0, 0)) -> int:
+    """How large a picture file may be, in bytes. `at_least` is that of `decode`: its pixels fit uncompressed, with alpha and headers."""
+    return max(settings().max_input_bytes, 5 * at_least[0] * at_least[1])
+
+
+def decode(data: bytes, *, name: str = "", at_least: tuple[int, int] = (0, 0)) -> Picture:
     """Decode the bytes of a PNG, JPEG, WebP, TIFF or BMP.
 
     The result is upright by EXIF, in sRGB by the embedded profile, and the first of several frames.
@@ -90,6 +95,8 @@ def decode(data: bytes, *, name: str = "") -> Picture:
         The whole file.
     name:
         The file's name; only its ending is read, for a note where it does not match the content.
+    at_least:
+        Width and height of a picture that is accepted even where it is over the limits for what is upscaled, such as a result.
 
     Raises
     ------
@@ -99,20 +106,22 @@ def decode(data: bytes, *, name: str = "") -> Picture:
     if not data:
         raise ImageError("File is empty.")
     limits = settings()
-    _check_byte_count(len(data), limits.max_input_bytes)
+    max_mp = max(limits.max_input_mp, at_least[0] * at_least[1] / 1e6)
+    max_side = max(limits.max_input_side, *at_least)
+    _check_byte_count(len(data), byte_limit(at_least))
     container = container_of(data)
     if container is None:
         raise ImageError(NOT_AN_IMAGE)
-    check_cost(container, data, limits.max_input_mp * 1e6)
+    check_cost(container, data, max_mp * 1e6)
 
     notes: list[str] = []
     suffix = Path(name).suffix.lower()
     if _TYPES_BY_SUFFIX.get(suffix, container) != container:
         notes.append(f"The file is a {container} although its name ends in {suffix}.")
     if container == "WebP" and (size := webp_size(data)):
-        _check_input_size(*size, limits.max_input_mp, limits.max_input_side)
+        _check_input_size(*size, max_mp, max_side)
     with open_lazily(container, data) as image:
-        _check_input_size(*image.size, limits.max_input_mp, limits.max_input_side)
+        _check_input_size(*image.size, max_mp, max_side)
         if is_signed(image):
             raise ImageError("Signed integer images are not supported. Save the picture with 8 or 16 bits per channel.")
         note_frames(image, data, notes)
@@ -123,15 +132,15 @@ def decode(data: bytes, *, name: str = "") -> Picture:
     return Picture(rgb, alpha, stored_channels, tuple(notes), hashlib.sha256(data).hexdigest())
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a picture file; no more than the accepted number of them is read.
+def read_file(path: Path, *, at_least: tuple[int, int] = (0, 0)) -> bytes:
+    """The bytes of a picture file; no more than the accepted number of them is read. `at_least` is that of `decode`.
 
     Raises
     ------
     ImageError
         The path is missing, not readable, or not a file, or the file is too large.
     """
-    limit = settings().max_input_bytes
+    limit = byte_limit(at_least)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer

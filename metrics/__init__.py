@@ -1,6 +1,7 @@
 """Metrics and the protocols under which they are computed.
 
-`score(image, reference, scale=4, stored_channels=3)` gives every metric under every protocol.
+`score(image, reference, scale=4, stored_channels=3)` gives every metric that needs an original, under every protocol;
+`score_against_small(shrunk, small)` those that need none.
 """
 
 import math
@@ -12,11 +13,28 @@ from numpy.typing import NDArray
 from core.errors import ImageError
 from core.registry import Registry
 from metrics.base import MetricSpec, Pixels, check_pair, describe_shape
+from metrics.colour import colour_shift
+from metrics.consistency import ConsistencyScores, lr_consistency, score_against_small
 from metrics.fidelity import mse, psnr_db
 from metrics.protocol import PROTOCOLS, Fingerprint, Protocol, prepare
 from metrics.structural import WINDOW, ssim
 
-__all__ = ["METRICS", "PROTOCOLS", "Fingerprint", "MetricSpec", "ProtocolScores", "mse", "psnr_db", "score", "score_all", "ssim"]
+__all__ = [
+    "METRICS",
+    "PROTOCOLS",
+    "ConsistencyScores",
+    "Fingerprint",
+    "MetricSpec",
+    "ProtocolScores",
+    "colour_shift",
+    "lr_consistency",
+    "mse",
+    "psnr_db",
+    "score",
+    "score_against_small",
+    "score_all",
+    "ssim",
+]
 
 METRICS: Registry[MetricSpec] = Registry("metric", lambda metric: metric.id)
 METRICS.add(
@@ -53,6 +71,28 @@ METRICS.add(
         min_side=WINDOW,
         fn=ssim,
     ),
+    MetricSpec(
+        id="lr_consistency",
+        name="Agrees with your picture",
+        unit="dB",
+        higher_is_better=True,
+        needs_reference=False,
+        reference="https://github.com/andreas128/NTIRE21_Learning_SR_Space",
+        identical=math.inf,
+        min_side=1,
+        fn=lr_consistency,
+    ),
+    MetricSpec(
+        id="colour_shift",
+        name="Colour shift",
+        unit="ΔE00",
+        higher_is_better=False,
+        needs_reference=False,
+        reference="https://doi.org/10.1002/col.20070",
+        identical=0.0,
+        min_side=1,
+        fn=colour_shift,
+    ),
 )
 
 
@@ -75,7 +115,7 @@ class ProtocolScores(TypedDict):
 
 
 def score_all(image: Pixels, reference: Pixels) -> dict[str, float | None]:
-    """Every metric of the registry for pixels that a protocol has prepared; infinite PSNR stays `inf`.
+    """Every metric that needs an original, for pixels that a protocol has prepared; infinite PSNR stays `inf`.
 
     Parameters
     ----------
@@ -87,11 +127,11 @@ def score_all(image: Pixels, reference: Pixels) -> dict[str, float | None]:
     ImageError
         The shapes differ.
     """
-    return {metric.id: metric.fn(image, reference) for metric in METRICS}
+    return {metric.id: metric.fn(image, reference) for metric in METRICS if metric.needs_reference}
 
 
 def score(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int, stored_channels: int) -> dict[str, ProtocolScores]:
-    """Every metric under every protocol.
+    """Every metric that needs an original, under every protocol.
 
     Parameters
     ----------
@@ -137,5 +177,5 @@ def _undefined_reason(shape: tuple[int, ...], cut: int) -> str | None:
     after = f" after the border cut of {cut} pixels" if cut else ""
     if side == 0:
         return f"Nothing is left{after}."
-    missing = [f"{metric.name} needs {metric.min_side}" for metric in METRICS if side < metric.min_side]
+    missing = [f"{metric.name} needs {metric.min_side}" for metric in METRICS if metric.needs_reference and side < metric.min_side]
     return f"Too small{after}: {', '.join(missing)}." if missing else None

@@ -50,7 +50,7 @@ class MetricSpec:
     higher_is_better: bool
     """Whether the picture with the larger value ranks first."""
     needs_reference: bool
-    """Whether it compares with an original."""
+    """Whether it compares with the original. If not, it compares the result, shrunk again, with the small picture."""
     reference: str
     """Where the metric is defined: paper or URL."""
     identical: float

@@ -140,8 +140,8 @@ class Fingerprint:
     """Id of the method that made the small picture, also where it was given and the method is only known."""
     downscale_library: str | None
     """Library and version that downscaled, such as `Pillow 13.0.0`; None where the small picture was given."""
-    scale: int
-    """Factor between the small and the large picture."""
+    scale: float
+    """Factor between the small and the large picture. A whole one is given as `int`: 4 and 4.0 have different ids."""
     crop: str
     """Rule by which the original was cropped."""
     tile: int | None

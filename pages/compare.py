@@ -5,10 +5,13 @@ from html import escape
 
 import streamlit as st
 
+from benchmark import jobs
+from benchmark.given_small import Upload
 from benchmark.presentation.format import seconds
 from benchmark.presentation.results import MEANING, MEANING_AS_IS, PROTOCOLS, frame, is_fresh, page_line, shown_pictures, start_view, table
 from benchmark.schema import Comparison
 from core.errors import AppError
+from ui.given import given_results
 from ui.image_route import picture_url
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
@@ -23,7 +26,8 @@ POLL_S = 0.5
 def start(setup: Setup) -> None:
     """Hand the set-up to the engine; the comparison's id goes into the address."""
     try:
-        st.query_params["job"] = engine().submit(setup.plan(), setup.picture.source, name=setup.picture.name, user=user_id())
+        small = Upload(setup.small.source, setup.small.name) if setup.small else None
+        st.query_params["job"] = engine().submit(setup.plan(), setup.picture.source, name=setup.picture.name, user=user_id(), small=small)
         st.session_state["started"] = setup.signature
     except AppError as error:
         st.session_state["start_error"] = str(error)
@@ -91,6 +95,8 @@ def results(job_id: str, *, drawn_active: bool) -> None:
     if drawn_active:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
+    if job.user != jobs.EVERYBODY:
+        given_results(job)
     whole_buttons(job)
     use_model(job)
     taking_away(job)

@@ -9,14 +9,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import upscalers
-from benchmark import estimates
-from benchmark.degradation import DOWNSCALERS
+from benchmark import estimates, given_small
+from benchmark.degradation import DEFAULT_DOWNSCALE, DOWNSCALERS
 from benchmark.plan import Plan, default_precision
-from benchmark.presentation.format import seconds
+from benchmark.presentation.format import plain, seconds
 from benchmark.schema import Mode, Region
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
+from ui.given import small_version
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen, downloads, picked, put_picks
 from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
@@ -45,6 +46,8 @@ class Setup:
     """For the chosen upscalers that draw random numbers; None where there are none."""
     region: Region | None = None
     """The part that is compared; None for the whole picture."""
+    small: Chosen | None = None
+    """The visitor's own small picture, used instead of shrinking the picture."""
 
     def plan(self) -> Plan:
         """The same as the engine takes it. Raises `core.errors.UsageError`."""
@@ -68,6 +71,7 @@ class Setup:
         """Equal for two set-ups that give the same comparison."""
         return (
             hash(self.picture.source),
+            hash(self.small and self.small.source),
             self.scale,
             self.mode,
             self.downscale,
@@ -85,6 +89,8 @@ class Setup:
         if self.mode == "restore" and min(width, height) < self.scale:
             return f"{self.picture.width}×{self.picture.height} is too small to shrink by {self.scale}."
         try:
+            if self.small:
+                given_small.check((self.small.width, self.small.height), (self.picture.width, self.picture.height), self.scale)
             check_output_size(width, height, self.scale if self.mode == "as-is" else 1)
         except AppError as error:
             return str(error)
@@ -135,10 +141,12 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     with button_column:
         st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
         place = st.container(key="compare")
-        downscale, options, seed = _more(mode, ids)
+        downscale, options, seed, small = _more(mode, ids)
     if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
         remark.caption(f"The whole picture takes about {seconds(whole_s)}.")
-    return Setup(picture, scale, mode, downscale, ids, options, seed, region), place
+    if small is not None and region is not None:
+        region = given_small.aligned(region, scale)
+    return Setup(picture, scale, mode, downscale, ids, options, seed, region, small), place
 
 
 def _way() -> tuple[Mode, int]:
@@ -237,19 +245,22 @@ def _pick_key(spec: UpscalerSpec) -> str:
     return f"pick {spec.id} {st.session_state.get('picks_put', 0)}"
 
 
-def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None]:
-    """What few people change: the downscale method, the upscalers' own parameters, and the seed of those that draw random numbers."""
+def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None, Chosen | None]:
+    """What few people change: the small picture or how it is made, the upscalers' own parameters, and the seed of those that draw
+    random numbers.
+    """
     seed = None
     options: dict[str, dict[str, OptionValue]] = {}
     adopted: Mapping[str, Mapping[str, OptionValue]] = st.session_state.get("adopted_options", {})
     with st.popover("More", width="stretch"):
+        small = small_version(disabled=mode == "as-is")
         downscale = st.selectbox(
             "Downscale method",
             DOWNSCALERS.ids(),
             index=DOWNSCALERS.ids().index(st.session_state.get("adopted_downscale", "bicubic")),
             format_func=lambda key: DOWNSCALERS.get(key).label,
             key="downscale",
-            disabled=mode == "as-is",
+            disabled=mode == "as-is" or small is not None,
             help="How the small picture is made. Scores of different methods are never ranked together.",
         )
         chosen = upscalers.registry().select(ids)
@@ -269,7 +280,9 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
             )
         precisions = {default_precision(spec): spec.name for spec in chosen}
         st.caption(f"Runtime: the fastest that is ready, in {' or '.join(precisions) or 'f32'}.")
-    return downscale, options, seed
+    if small is not None:
+        st.caption(f"Small version: {plain(small.label)} · {small.width}×{small.height}")
+    return (DEFAULT_DOWNSCALE if small else downscale), options, seed, small
 
 
 def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> OptionValue:

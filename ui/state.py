@@ -107,6 +107,9 @@ def adopt(job: Comparison) -> None:
     if source is not None:
         st.session_state["own_picture"] = choose(source, f"{job.image.name}.png")
         st.session_state["sample"] = OWN
+    small = jobs.picture_path(job.id, job.whole_downscaled_path or job.downscaled_path or "") if job.lr_sha256 else None
+    if small is not None:
+        st.session_state["small"] = choose(small.read_bytes(), f"{job.image.name}.png", "its small version")
     scale = int(job.scale) if job.scale in SCORED_SCALES else 4
     st.session_state.update(mode=job.mode, scale=scale, just_adopted=True)
     st.session_state.update(

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from benchmark import estimates, jobs
+from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.plan import Plan
 from benchmark.presentation.format import mebibytes, plain, seconds
@@ -15,7 +16,7 @@ from upscalers import find
 
 def whole_buttons(job: Comparison) -> None:
     """One button per model that did the region, with the expected time and memory of the whole picture; none for whole pictures."""
-    rows = [row for row in job.rows if row.output_path and find(row.upscaler)]
+    rows = [row for row in job.rows if row.output_path and not row.given and find(row.upscaler)]
     if job.region is None or job.whole_path is None or not rows:
         return
     st.html('<p class="ub-label">Run the whole picture with</p>')
@@ -55,6 +56,7 @@ def _start(job: Comparison, row: Row) -> None:
     try:
         if path is None or job.image is None:
             raise AppError(jobs.GONE)
+        small = jobs.picture_path(job.id, job.whole_downscaled_path or "")
         plan = Plan(
             scale=job.scale,
             upscaler_ids=[row.upscaler],
@@ -63,7 +65,13 @@ def _start(job: Comparison, row: Row) -> None:
             options={row.upscaler: row.options},
             seed=row.seed,
         )
-        st.query_params["job"] = engine().submit(plan, path.read_bytes(), name=f"{job.image.name}.png", user=user_id())
+        st.query_params["job"] = engine().submit(
+            plan,
+            path.read_bytes(),
+            name=f"{job.image.name}.png",
+            user=user_id(),
+            small=Upload(small.read_bytes(), small.name) if small else None,
+        )
     except AppError as error:
         st.session_state["whole_error"] = str(error)
     else:

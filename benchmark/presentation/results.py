@@ -4,7 +4,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TypedDict
 
-from benchmark import jobs
+from benchmark import given, jobs
 from benchmark.labels import label_of
 from benchmark.presentation.format import day, mebibytes, number, seconds
 from benchmark.presentation.viewer import Shown, State
@@ -35,7 +35,12 @@ MEANING = (
     "PSNR and SSIM measure sameness with the original. *Vivid* models are made to look sharp and natural and score lower by design: "
     "compare scores within an aim, and judge across by eye."
 )
-MEANING_AS_IS = "Without an original there is nothing to score against: judge by eye."
+MEANING_AS_IS = (
+    "There is no original to score against: judge by eye. Each result is shrunk back to your picture's size by bicubic: "
+    "*Agrees with your picture* is the PSNR between the two (higher is better), *Colour shift* their mean CIEDE2000 "
+    "(lower is better; about 1 can just be seen). Both say whether a result is true to your picture, not whether it is sharp."
+)
+KINDS = {"faithful": "Faithful", "vivid": "Vivid", "added": "Added by you"}
 SAMPLE = "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
 STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running", "timing": "Timing", "done": ""}
 
@@ -49,8 +54,9 @@ def shown_pictures(job: Comparison, address: Address) -> list[Shown]:
         url = address(job.original_path)
         pictures.append(_given("original", label, url, image.width, image.height, pixelated=job.mode == "as-is"))
     if job.downscaled_path and job.downscaled_width and job.downscaled_height:
+        label = "Your small version" if job.lr_sha256 else "Downscaled"
         url = address(job.downscaled_path)
-        pictures.append(_given("downscaled", "Downscaled", url, job.downscaled_width, job.downscaled_height, pixelated=True))
+        pictures.append(_given("downscaled", label, url, job.downscaled_width, job.downscaled_height, pixelated=True))
     return [*pictures, *(_result(job, row, address) for row in job.rows)]
 
 
@@ -58,8 +64,7 @@ def frame(job: Comparison) -> tuple[int, int]:
     """Width and height of the results."""
     if job.image is None:
         return (512, 512)
-    enlarged = job.scale if job.mode == "as-is" else 1
-    return (round(job.image.width * enlarged), round(job.image.height * enlarged))
+    return given.frame_of(job).size
 
 
 def is_fresh(job: Comparison) -> bool:
@@ -92,11 +97,11 @@ def _result(job: Comparison, row: Row, address: Address) -> Shown:
     if row.stage == "done" and not row.output_path:
         state, message = "failed", row.reason or "No picture"
     progress = row.tiles_done / row.tiles_total if row.tiles_total else None
-    parts = [words.aim]
+    parts = [KINDS[words.aim].lower()]
     if row.scores:
         scores = row.scores["rgb"]
         parts.append("identical" if scores.identical else f"{number(scores.psnr_db, 2)} dB")
-    if row.output_path:
+    if row.output_path and not row.given:
         parts.append(seconds(row.warm_p50_s or row.first_s))
     action = "Run again" if state == "failed" and row.status != "unavailable" else ""
     return Shown(row.upscaler, words.name, url, width, height, " · ".join(parts), state, message, progress, action=action)
@@ -132,17 +137,21 @@ def _machine(job: Comparison) -> str:
 
 
 def table(job: Comparison, protocol: str) -> str:
-    """The table as HTML: grouped by aim, best within an aim; below 700 pixels of width each row becomes a card."""
+    """The table as HTML: grouped by aim, best within an aim; below 700 pixels of width each row becomes a card.
+
+    Added results stand apart: their aim is not known.
+    """
     scored = job.mode == "restore"
-    heads = ["Upscaler", *(["PSNR dB", "SSIM", "MSE"] if scored else []), "Per picture", "You waited", "Memory", "Runtime"]
+    scores = ["PSNR dB", "SSIM", "MSE"] if scored else ["Agrees with your picture", "Colour shift"]
+    heads = ["Upscaler", *scores, "Per picture", "You waited", "Memory", "Runtime"]
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
-    for aim in ("faithful", "vivid"):
+    for aim, heading in KINDS.items():
         rows = [row for row in job.rows if label_of(row).aim == aim]
         if not rows:
             continue
-        body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{aim.capitalize()}</th></tr>'
-        best = _best(rows, protocol)
+        body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{heading}</th></tr>'
+        best = set() if aim == "added" else _best(rows, protocol)
         body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
     return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
@@ -168,21 +177,37 @@ def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best:
     if not row.output_path:
         text = row.reason if row.stage == "done" else STAGES[row.stage]
         return f'<tr>{name}<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td></tr>'
-    cells: list[tuple[str, str]] = []
     if scored and row.scores:
         scores = row.scores[protocol]
         cells = [
-            ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or ""),
+            ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or _agreement_title(row)),
             (number(scores.ssim, 4), scores.reason or ""),
             (number(scores.mse, 2), scores.reason or ""),
         ]
-    cells += [
-        _per_picture(row),
-        _waited(row),
-        (mebibytes(row.peak_rss_mib), "Largest memory of the model's process during its first call"),
-        _runtime(row),
-    ]
+    else:
+        agreement, shift = agreement_cells(row)
+        cells = [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
+    cells += _costs(row)
     return f"<tr>{name}{''.join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))}</tr>"
+
+
+def agreement_cells(row: Row) -> tuple[str, str]:
+    """The two scores that need no original, as people read them; dashes in rows of older versions."""
+    agreement = "identical" if row.lr_identical else "–" if row.lr_consistency is None else f"{row.lr_consistency:.2f} dB"
+    return agreement, number(row.colour_shift, 2)
+
+
+def _shrunk_title(row: Row) -> str:
+    method = row.lr_downscale
+    return f"Shrunk again by {method} and compared with the picture that it was made from" if method else ""
+
+
+def _agreement_title(row: Row) -> str:
+    """The scores that need no original, where there is one: beside those that the table is about."""
+    if row.lr_identical is None:
+        return ""
+    agreement, shift = agreement_cells(row)
+    return f"{_shrunk_title(row)}: {agreement}, colour shift {shift}"
 
 
 def _cell(head: str, text: str, title: str) -> str:
@@ -201,6 +226,19 @@ def _badges(row: Row, *, best: bool) -> str:
     if row.contended:
         badges.append(("ub-note", "contended", "Other programs used the machine while it was timed"))
     return "".join(f' <span class="ub-badge {kind}" title="{escape(title)}">{escape(text)}</span>' for kind, text, title in badges)
+
+
+def _costs(row: Row) -> list[tuple[str, str]]:
+    """Time, waiting, memory and runtime; an added result cost nothing here."""
+    if row.given:
+        unknown = ("–", "Added, not made here")
+        return [unknown, unknown, unknown, ("added", f"sha256 of its file: {row.given.sha256}")]
+    return [
+        _per_picture(row),
+        _waited(row),
+        (mebibytes(row.peak_rss_mib), "Largest memory of the model's process during its first call"),
+        _runtime(row),
+    ]
 
 
 def _per_picture(row: Row) -> tuple[str, str]:

@@ -229,7 +229,7 @@ def test_choices_survive_the_opening_of_the_list(site: Site, visitor: Visit, fin
     expect(view.page.get_by_text(", ".join(NAMES.values()), exact=True)).to_be_visible()
 
 
-def test_upscale_as_is_gives_the_scaled_size_and_no_scores(site: Site, visitor: Visit, tmp_path: Path) -> None:
+def test_upscale_as_is_gives_the_scaled_size_and_the_scores_that_need_no_original(site: Site, visitor: Visit, tmp_path: Path) -> None:
     picture = tmp_path / "small.png"
     picture.write_bytes(png(noise(60, 40)))
     view = visitor(site)
@@ -239,7 +239,12 @@ def test_upscale_as_is_gives_the_scaled_size_and_no_scores(site: Site, visitor: 
     view.choose("Bicubic", "ESPCN")
     view.compare()
     expect(view.tile("ESPCN").locator(".picture")).to_be_visible()
-    assert view.page.locator(".ub-table thead th").all_inner_texts() == ["Upscaler", "Per picture", "You waited", "Memory", "Runtime"]
+    heads = view.page.locator(".ub-table thead th").all_inner_texts()
+    assert heads == ["Upscaler", "Agrees with your picture", "Colour shift", "Per picture", "You waited", "Memory", "Runtime"]
+    small = Image.open(picture).convert("RGB")
+    back = small.resize((120, 80), Image.Resampling.BICUBIC).resize((60, 40), Image.Resampling.BICUBIC)
+    mse = np.mean((np.asarray(back).astype(float) - np.asarray(small)) ** 2)
+    assert view.table()["Bicubic"]["Agrees with your picture"] == f"{10 * np.log10(255**2 / mse):.2f} dB"
     for name in ("Bicubic", "ESPCN"):
         expect(view.tile(name).locator(".picture")).to_have_js_property("naturalWidth", 120)
         expect(view.tile(name).locator(".picture")).to_have_js_property("naturalHeight", 80)
