@@ -39,7 +39,7 @@ def test_it_is_small_and_complete() -> None:
     assert sum(file.stat().st_size for file in jobs.EXAMPLE_FOLDER.iterdir()) < MAX_BYTES
     pictures = {JOB.original_path, JOB.downscaled_path, *(row.output_path for row in JOB.rows)}
     assert {file.name for file in jobs.EXAMPLE_FOLDER.iterdir()} == {"job.json", *pictures}
-    assert all(row.status == "ok" for row in JOB.rows)
+    assert all(row.status == "ok" and not row.contended for row in JOB.rows)
     assert (JOB.id, JOB.state, JOB.user) == (jobs.EXAMPLE, "done", jobs.EVERYBODY)
 
 
