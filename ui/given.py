@@ -13,7 +13,7 @@ from core.errors import AppError
 from core.image import byte_limit, safe_stem
 from core.settings import MIB
 from ui.picture_choice import UPLOAD_TYPES
-from ui.state import Chosen, choose
+from ui.state import Chosen, choose, put_small
 
 SMALL_HELP = (
     "The picture's own small version is then upscaled, instead of one made here. The picture must be exactly as many times larger "
@@ -23,14 +23,13 @@ SMALL_HELP = (
 
 def small_version(*, disabled: bool) -> Chosen | None:
     """Ask for the small picture that belongs to the original; one that can't be used leaves none, with one line below."""
-    uploaded = st.file_uploader("I have the small version too", UPLOAD_TYPES, key="small upload", help=SMALL_HELP, disabled=disabled)
-    if uploaded is None and st.session_state.pop("small_upload_id", None) is not None:
-        forget_small()
-    elif uploaded is not None and st.session_state.get("small_upload_id") != uploaded.file_id:
-        forget_small()
-        st.session_state["small_upload_id"] = uploaded.file_id
+    key = f"small upload {st.session_state.get('small_turn', 0)}"
+    uploaded = st.file_uploader("I have the small version too", UPLOAD_TYPES, key=key, help=SMALL_HELP, disabled=disabled)
+    upload_id = uploaded.file_id if uploaded else None
+    if st.session_state.get("small_upload_id") != upload_id:
+        st.session_state.update(small_upload_id=upload_id, small=None, small_error=None)
         try:
-            st.session_state["small"] = choose(uploaded.getvalue(), uploaded.name)
+            st.session_state["small"] = choose(uploaded.getvalue(), uploaded.name) if uploaded else None
         except AppError as error:
             st.session_state["small_error"] = str(error)
     if error := st.session_state.get("small_error"):
@@ -38,14 +37,9 @@ def small_version(*, disabled: bool) -> Chosen | None:
     small: Chosen | None = st.session_state.get("small")
     if small is not None and uploaded is None:
         # Taken over from a comparison: there is nothing in the uploader that could be removed.
-        st.button(f"Remove {plain(small.label)}", icon=":material/delete:", on_click=forget_small, width="stretch", key="remove small")
+        label = f"Remove {plain(small.label)}"
+        st.button(label, icon=":material/delete:", on_click=put_small, args=(None,), width="stretch", key="remove small")
     return None if disabled else small
-
-
-def forget_small() -> None:
-    """Shrink the original here again."""
-    for key in ("small", "small_error"):
-        st.session_state.pop(key, None)
 
 
 def given_results(job: Comparison) -> None:

@@ -108,8 +108,7 @@ def adopt(job: Comparison) -> None:
         st.session_state["own_picture"] = choose(source, f"{job.image.name}.png")
         st.session_state["sample"] = OWN
     small = jobs.picture_path(job.id, job.whole_downscaled_path or job.downscaled_path or "") if job.lr_sha256 else None
-    if small is not None:
-        st.session_state["small"] = choose(small.read_bytes(), f"{job.image.name}.png", "its small version")
+    put_small(choose(small.read_bytes(), f"{job.image.name}.png", "its small version") if small else None)
     scale = int(job.scale) if job.scale in SCORED_SCALES else 4
     st.session_state.update(mode=job.mode, scale=scale, just_adopted=True)
     st.session_state.update(
@@ -136,6 +135,14 @@ def put_picks(picks: Mapping[str, bool]) -> None:
     """
     picked().update(picks)
     st.session_state["picks_put"] = st.session_state.get("picks_put", 0) + 1
+
+
+def put_small(small: Chosen | None) -> None:
+    """Choose the small picture that belongs to the original, or none, in the visitor's place; its uploader is then a new and empty one."""
+    for key in ("small_error", "small_upload_id"):
+        st.session_state.pop(key, None)
+    st.session_state["small"] = small
+    st.session_state["small_turn"] = st.session_state.get("small_turn", 0) + 1
 
 
 def welcome_job() -> Comparison:

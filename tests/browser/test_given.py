@@ -158,3 +158,32 @@ def test_a_small_version_that_is_no_picture_is_one_line(site: Site, visitor: Vis
     body.get_by_role("button", name=re.compile("^Remove text")).click()
     expect(body.get_by_test_id("stAlert")).to_have_count(0)
     expect(view.compare_button).to_be_enabled()
+
+
+def test_a_region_begins_where_a_pixel_of_the_small_version_does_and_the_whole_picture_uses_all_of_it(
+    site: Site, visitor: Visit, tmp_path: Path
+) -> None:
+    small = noise(175, 150)
+    (tmp_path / "large.png").write_bytes(png(scene(700, 600)))
+    (tmp_path / "small.png").write_bytes(png(small))
+    view = visitor(site)
+    view.upload(tmp_path / "large.png")
+    view.choose("Bicubic")
+    open_popover(view, "More").locator("input[type=file]").set_input_files(tmp_path / "small.png")
+    expect(view.page.get_by_text("Small version: small · 175×150")).to_be_visible()
+    close_popover(view)
+    job_id = view.compare()
+    job = site.job(job_id)
+    # The middle of 700x600 lies at 94,44: inside a pixel of the small version in one direction.
+    assert job["region"] == {"x": 92, "y": 44, "width": 512, "height": 512}
+    part = np.asarray(Image.open(site.directory(job_id) / job["downscaled_path"]))
+    np.testing.assert_array_equal(part, small[11:139, 23:151])
+
+    view.page.get_by_role("button", name=re.compile("^Bicubic: about")).click()
+    view.page.wait_for_function("(old) => new URL(location).searchParams.get('job') !== old", arg=job_id)
+    assert view.job_id is not None
+    view.finish(view.job_id)
+    whole = site.job(view.job_id)
+    assert whole["region"] is None
+    assert whole["rows"][0]["lr_source"] == "file"
+    np.testing.assert_array_equal(np.asarray(Image.open(site.directory(view.job_id) / whole["downscaled_path"])), small)
