@@ -16,7 +16,8 @@ import pytest
 
 from benchmark import export, jobs
 from benchmark.presentation import report
-from benchmark.schema import Comparison
+from benchmark.presentation.results import start_view
+from benchmark.schema import Comparison, GivenFile
 from tests.comparisons import row_of, scores_of, store
 from tests.pictures import noise, png, scene
 
@@ -198,6 +199,8 @@ def test_bicubic_and_a_vivid_model_stand_side_by_side_wherever_they_are_listed(s
     job.rows = [job.rows[1], job.rows[2], job.rows[0]]
     view = json.loads(Parsed(text_of(stored, job)).inside("script", id="view")[0])
     assert (view["left"], view["right"]) == ("bicubic", "realesr-general-x4v3")
+    job.rows[2].given = GivenFile(name="mine", sha256="ef" * 32)
+    assert start_view(job)["right"] == "bicubic"
     job.rows = [job.rows[1], job.rows[2]]
     view = json.loads(Parsed(text_of(stored, job)).inside("script", id="view")[0])
     assert (view["left"], view["right"]) == ("bicubic", "bicubic")
