@@ -2,13 +2,28 @@
 
 from functools import partial
 from html import escape
+from typing import cast
 
 import streamlit as st
 
 from benchmark import jobs
 from benchmark.given_small import Upload
-from benchmark.presentation.format import seconds
-from benchmark.presentation.results import MEANING, MEANING_AS_IS, PROTOCOLS, frame, is_fresh, page_line, shown_pictures, start_view, table
+from benchmark.maps import FULL_LEVELS
+from benchmark.presentation.format import plain, seconds
+from benchmark.presentation.results import (
+    LOOKS,
+    MEANING,
+    MEANING_AS_IS,
+    PROTOCOLS,
+    Looks,
+    frame,
+    is_fresh,
+    order_note,
+    page_line,
+    shown_maps,
+    start_view,
+    table,
+)
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.given import given_results
@@ -54,6 +69,25 @@ def button(setup: Setup, job: Comparison | None) -> None:
         st.error(error)
 
 
+def looks(job: Comparison) -> Looks:
+    """What the viewer shows of a finished comparison: its pictures, or where they differ."""
+    there = sum(row.output_path is not None for row in job.rows)
+    offered: list[Looks] = ["pictures", *(["errors"] if job.mode == "restore" else []), *(["disagreement"] if there > 1 else [])]
+    if job.active or job.id == jobs.EXAMPLE or not there or len(offered) < 2:
+        return "pictures"
+    chosen = st.segmented_control(
+        "Show",
+        offered,
+        format_func=lambda key: LOOKS[key],
+        key=f"looks {job.id}",
+        default="pictures",
+        required=True,
+        label_visibility="collapsed",
+        help=f"Error maps show how far each result is from the original, from black to {FULL_LEVELS} levels or more.",
+    )
+    return cast("Looks", chosen)
+
+
 def results(job_id: str, *, drawn_active: bool) -> None:
     """Everything below the set-up; drawn again every half second while the comparison runs."""
     if st.session_state.get("start_asked") or st.query_params.get("job", job_id) != job_id:
@@ -66,8 +100,9 @@ def results(job_id: str, *, drawn_active: bool) -> None:
         return
     status = page_line(job, engine().ahead(job) if job.state == "queued" else 0)
     notes = job.image.notes if job.image else []
-    st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>')
-    pictures = shown_pictures(job, partial(picture_url, job.id))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
+        pictures = shown_maps(job, engine().root / job.id, looks(job), partial(picture_url, job.id))
     if any(picture.url for picture in pictures):
         viewer(
             pictures,
@@ -90,6 +125,8 @@ def results(job_id: str, *, drawn_active: bool) -> None:
             label_visibility="collapsed",
         )
     st.html(table(job, str(protocol)))
+    if note := order_note(job):
+        st.caption(plain(note))
     if job.active:
         return
     if drawn_active:

@@ -1,10 +1,13 @@
 """What a comparison looks like: pictures for the viewer, the status line, the table."""
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
-from typing import TypedDict
+from pathlib import Path
+from typing import Literal, TypedDict
 
-from benchmark import given, jobs
+from benchmark import given, jobs, maps
 from benchmark.labels import label_of
 from benchmark.presentation.format import day, mebibytes, number, seconds
 from benchmark.presentation.viewer import Shown, State
@@ -42,7 +45,23 @@ MEANING_AS_IS = (
 )
 KINDS = {"faithful": "Faithful", "vivid": "Vivid", "added": "Added by you"}
 SAMPLE = "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
+Looks = Literal["pictures", "errors", "disagreement"]
+LOOKS: dict[Looks, str] = {"pictures": "Pictures", "errors": "Error maps", "disagreement": "Where results disagree"}
 STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running", "timing": "Timing", "done": ""}
+
+
+def shown_maps(job: Comparison, directory: Path, kind: Looks, address: Address) -> list[Shown]:
+    """The same pictures with maps of where they differ: each result's from the original, or one of all results from each other."""
+    pictures = shown_pictures(job, address)
+    if kind == "errors":
+        names = {row.upscaler: maps.error_path(directory, job, row) for row in job.rows}
+        return [replace(each, url=address(name)) if (name := names.get(each.id)) else each for each in pictures]
+    name = maps.disagreement_path(directory, job) if kind == "disagreement" else None
+    if name is None:
+        return pictures
+    width, height = frame(job)
+    caption = f"black: all alike; brightest: {maps.FULL_LEVELS} levels apart or more"
+    return [*pictures, Shown("disagreement", "Where results disagree", address(name), width, height, caption, "ready", "", None)]
 
 
 def shown_pictures(job: Comparison, address: Address) -> list[Shown]:
@@ -155,6 +174,24 @@ def table(job: Comparison, protocol: str) -> str:
         best = set() if aim == "added" else _best(rows, protocol)
         body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
     return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def order_note(job: Comparison) -> str | None:
+    """A sentence where the two protocols of the page order two models of one aim differently; None where they agree."""
+    for aim in ("faithful", "vivid"):
+        rows = [row for row in job.rows if label_of(row).aim == aim and row.scores and row.status == "ok"]
+        for first, second in itertools.combinations(rows, 2):
+            colour, luma = (_lead_db(first, second, protocol) for protocol in PROTOCOLS)
+            if min(abs(colour), abs(luma)) > TIE_DB and colour * luma < 0:
+                ahead, behind = (first, second) if colour > 0 else (second, first)
+                return f"By colour {label_of(ahead).name} is ahead of {label_of(behind).name}, by luma it is the other way round."
+    return None
+
+
+def _lead_db(first: Row, second: Row, protocol: str) -> float:
+    """By how much the first is better; 0 where one of them has no PSNR."""
+    values = [(row.scores or {})[protocol].psnr_db for row in (first, second)]
+    return 0.0 if None in values else (values[0] or 0.0) - (values[1] or 0.0)
 
 
 def _best(rows: list[Row], protocol: str) -> set[str]:

@@ -11,6 +11,7 @@ from page_driver import ComparePage, Site, start_site
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from benchmark.maps import error_map
 from tests.pictures import png, scene
 
 pytestmark = pytest.mark.browser
@@ -35,7 +36,7 @@ def view(site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def area_button(view: ComparePage) -> Locator:
-    return view.page.get_by_role("button", name=re.compile("^(Region 512×512 at|Whole picture)"))
+    return view.page.get_by_role("button", name=re.compile(r"^(Region \d+×\d+ at|Whole picture)"))
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -84,6 +85,25 @@ def test_the_region_is_compared_and_then_the_whole_picture_with_one_model(view: 
     expect(area_button(view)).to_have_text(re.compile("^Whole picture"))
 
 
+def test_error_maps_and_disagreement_are_shown_in_place_and_the_zoom_stays(view: ComparePage, site: Site) -> None:
+    job_id = next(path.name for path in (site.home / "comparisons").iterdir() if site.job(path.name)["region"])
+    view.open(f"/?job={job_id}")
+    rows = site.rows(job_id)
+    picture = view.tile("Bicubic").locator(".picture")
+    expect(picture).to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    view.segment("Error maps")
+    expect(picture).not_to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    original, result = (
+        pixels(site.directory(job_id) / name) for name in (site.job(job_id)["original_path"], rows["bicubic"]["output_path"])
+    )
+    name = str(picture.get_attribute("src")).rpartition("/")[2]
+    assert np.array_equal(pixels(site.directory(job_id) / name), error_map(result, original))
+    view.segment("Where results disagree")
+    expect(view.tile("Where results disagree")).to_be_visible()
+    expect(picture).to_have_attribute("src", re.compile(rows["bicubic"]["output_path"]))
+    view.segment("Pictures")
+
+
 def test_a_link_to_a_region_opens_with_the_whole_picture_and_the_region_at_its_place(view: ComparePage, site: Site, visitor: Visit) -> None:
     job_id = next(path.name for path in (site.home / "comparisons").iterdir() if site.job(path.name)["region"])
     other = visitor(site, f"/?job={job_id}")
@@ -94,8 +114,9 @@ def test_a_link_to_a_region_opens_with_the_whole_picture_and_the_region_at_its_p
 
 def test_upscaling_as_is_takes_a_smaller_region_and_the_whole_on_demand(view: ComparePage) -> None:
     view.segment("Upscale as is")
-    expect(view.page.get_by_role("button", name=re.compile("^Whole picture"))).to_be_visible()
     area_button(view).click()
+    view.page.get_by_role("radio", name="Whole picture").click()
+    expect(area_button(view)).to_have_text(re.compile("^Whole picture"))
     view.page.get_by_role("radio", name=re.compile("^Region 256×256")).click()
     expect(view.page.get_by_role("button", name=re.compile("^Region 256×256 at"))).to_be_visible()
     view.page.keyboard.press("Escape")
