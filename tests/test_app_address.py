@@ -53,7 +53,7 @@ def test_only_a_shared_address_is_heard_elsewhere_and_warned_of(host: str, heard
     ("arguments", "words"),
     [
         (["--host", "no.such.host.invalid"], "can't listen on no.such.host.invalid"),
-        (["--host", "192.0.2.1"], "can't listen on 192.0.2.1"),
+        (["--host", "203.0.113.9"], "can't listen on 203.0.113.9"),
         (["--port", "70000"], "between 1 and 65535; got 70000"),
         (["--port", "TAKEN"], "can't listen on 127.0.0.1"),
     ],

@@ -16,7 +16,8 @@ import pytest
 
 from benchmark import export, jobs
 from benchmark.presentation import report
-from benchmark.schema import Comparison
+from benchmark.presentation.results import start_view
+from benchmark.schema import Comparison, GivenFile
 from tests.comparisons import row_of, scores_of, store
 from tests.pictures import noise, png, scene
 
@@ -191,3 +192,23 @@ def test_the_command_line_writes_it_beside_the_pictures(tmp_path: Path) -> None:
     assert held[2:] == [(tmp_path / row["output_path"]).read_bytes() for row in rows]
     shown = [text for tag, attributes, text in parsed.texts if tag == "td" and attributes.get("data-head") == "PSNR dB"]
     assert shown == [f"{row['scores'][protocol]['psnr_db']:.2f}" for protocol in ("rgb", "y") for row in rows]
+
+
+def test_bicubic_and_a_vivid_model_stand_side_by_side_wherever_they_are_listed(stored: Path) -> None:
+    job = jobs.load(stored)
+    job.rows = [job.rows[1], job.rows[2], job.rows[0]]
+    view = json.loads(Parsed(text_of(stored, job)).inside("script", id="view")[0])
+    assert (view["left"], view["right"]) == ("bicubic", "realesr-general-x4v3")
+    job.rows[2].given = GivenFile(name="mine", sha256="ef" * 32)
+    assert start_view(job)["right"] == "bicubic"
+    job.rows = [job.rows[1], job.rows[2]]
+    view = json.loads(Parsed(text_of(stored, job)).inside("script", id="view")[0])
+    assert (view["left"], view["right"]) == ("bicubic", "bicubic")
+
+
+def test_a_small_picture_that_was_given_is_named_as_such(stored: Path) -> None:
+    job = jobs.load(stored).model_copy(update={"lr_sha256": "12" * 32})
+    told = Parsed(text_of(stored, job)).inside("dd")
+    assert "12" * 32 in told
+    assert "a small version that was given, and restored" in told
+    assert "shrunk by 4 (bicubic), and restored" in Parsed(text_of(stored)).inside("dd")

@@ -14,6 +14,7 @@ from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.facts import is_link
 from benchmark.presentation.use_model import use_of
+from benchmark.schema import GivenFile
 from tests.comparisons import row_of
 from tests.engine_helpers import directory, run
 from tests.pictures import png, scene
@@ -75,6 +76,13 @@ def test_an_upscaler_that_is_gone_has_facts_but_no_command() -> None:
     assert use.command is None
     assert use.python is None
     assert dict(use.facts)["SHA-256 used"] == f"{'cd' * 32} (unverified: it is not the published one)"
+
+
+def test_an_added_result_is_no_models_even_under_a_models_id() -> None:
+    use = use_of(row_of("bicubic", name="Mine", given=GivenFile(name="mine", sha256="ef" * 32)))
+    assert use.name == "Mine"
+    assert use.command is None
+    assert dict(use.facts)["SHA-256 of its file"] == "ef" * 32
 
 
 @pytest.mark.parametrize("text", ["javascript:alert(1)", "http://example.org", "https://a b", 'https://a"onclick=', "https://a<b", ""])

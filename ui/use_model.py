@@ -10,7 +10,9 @@ from benchmark.schema import Comparison
 
 def use_model(job: Comparison) -> None:
     """A closed part of the page with, for one upscaler at a time, the command, the Python and what decides about its use."""
-    uses = {row.upscaler: use_of(row) for row in job.rows}
+    uses = {row.upscaler: use_of(row) for row in job.rows if not row.given}
+    if not uses:
+        return
     with st.expander("Use this model"):
         chosen = st.selectbox("Model", list(uses), format_func=lambda key: uses[key].name, key="use model", label_visibility="collapsed")
         _show(uses[chosen if chosen in uses else next(iter(uses))])

@@ -149,7 +149,10 @@ def _facts(job: Comparison) -> list[tuple[str, str]]:
     if job.region and job.image:
         part, whole = job.region, f"{job.image.whole_width}×{job.image.whole_height}"
         facts.append(("Region", f"{part.width}×{part.height} at {part.x}, {part.y} of {whole}"))
-    way = f"shrunk by {job.scale:g} ({job.downscale}) and restored" if job.mode == "restore" else f"enlarged by {job.scale:g} as it is"
+    if job.lr_sha256:
+        facts.append(("SHA-256 of the small one", job.lr_sha256))
+    small = "a small version that was given" if job.lr_sha256 else f"shrunk by {job.scale:g} ({job.downscale})"
+    way = f"{small}, and restored" if job.mode == "restore" else f"enlarged by {job.scale:g} as it is"
     facts += [("Way", way), ("Started", minute(job.created_at))]
     if job.finished_at:
         facts.append(("Finished", minute(job.finished_at)))

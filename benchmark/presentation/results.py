@@ -92,10 +92,11 @@ def is_fresh(job: Comparison) -> bool:
 
 
 def start_view(job: Comparison) -> View:
-    """Where the viewer begins: bicubic against a vivid model or else the last result; the first sample at its face, others as a whole."""
+    """Where the viewer begins: bicubic against what was added, a vivid model or the last result; the first sample at its face."""
+    added = [row.upscaler for row in job.rows if row.output_path and row.given]
     there = [row.upscaler for row in job.rows if row.output_path]
     left = "bicubic" if any(row.upscaler == "bicubic" for row in job.rows) else "original"
-    right = SHOWN_FIRST if SHOWN_FIRST in there else (there or ["original"])[-1]
+    right = SHOWN_FIRST if SHOWN_FIRST in there and not added else (added or there or ["original"])[-1]
     face = job.image and job.image.name == "astronaut" and (job.image.width, job.image.height) == (512, 512) and job.mode == "restore"
     return {"left": left, "right": right, "zoom": 2.0 if face else None, "center": FACE if face else None}
 

@@ -21,7 +21,7 @@ class Use:
     name: str
     summary: str
     command: str | None
-    """For a shell; None for an upscaler that is no longer on this machine."""
+    """For a shell; None for an upscaler that is no longer on this machine, and for a result that was added."""
     python: str | None
     """Three lines; None likewise."""
     facts: Facts
@@ -29,7 +29,9 @@ class Use:
 
 def use_of(row: Row) -> Use:
     """The same model, weights, options, seed, runtime and precision as in `row`."""
-    spec, label = upscalers.find(row.upscaler), label_of(row)
+    label = label_of(row)
+    # An added result is no model's, whatever its id may be.
+    spec = None if row.given else upscalers.find(row.upscaler)
     if spec is None:
         return Use(row.upscaler, label.name, label.summary, None, None, _measured(row))
     defaults = spec.options({})
@@ -87,6 +89,8 @@ def _weights(spec: UpscalerSpec, row: Row) -> list[tuple[str, str]]:
 def _measured(row: Row) -> list[tuple[str, str]]:
     """What the row itself says about how its result came about."""
     lines = []
+    if row.given:
+        lines.append(("SHA-256 of its file", row.given.sha256))
     if row.weights_sha256:
         unverified = "" if row.verified_weights is not False else " (unverified: it is not the published one)"
         lines.append(("SHA-256 used", row.weights_sha256.replace("+", " + ") + unverified))

@@ -99,6 +99,19 @@ def test_the_link_leads_another_person_to_the_same_comparison(site: Site, visito
     assert other.table() == finished.table()
 
 
+def test_the_link_is_copied_where_the_browser_has_no_clipboard(site: Site, visitor: Visit, finished: ComparePage) -> None:
+    """As at every address without TLS that is not the browser's own machine."""
+    view = visitor(site, f"/?job={finished.job_id}")
+    view.page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })")
+    view.page.reload()
+    view.wait_for_pictures(str(finished.job_id))
+    view.page.get_by_role("button", name="Copy link").click()
+    expect(view.page.get_by_role("button", name="Link copied")).to_be_visible()
+    view.page.evaluate("() => { document.body.append(document.createElement('textarea')); document.body.lastChild.focus() }")
+    view.page.keyboard.press("Control+V")
+    assert view.page.evaluate("() => document.body.lastChild.value") == f"{site.app.url}/?job={finished.job_id}"
+
+
 def test_use_this_model_shows_the_command_of_the_chosen_one(finished: ComparePage) -> None:
     page = finished.page
     page.get_by_text("Use this model", exact=True).click()
