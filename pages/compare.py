@@ -2,32 +2,27 @@
 
 from functools import partial
 from html import escape
-from typing import cast
 
 import streamlit as st
 
 from benchmark import jobs
 from benchmark.given_small import Upload
-from benchmark.maps import FULL_LEVELS
 from benchmark.presentation.format import plain, seconds
 from benchmark.presentation.results import (
-    LOOKS,
     MEANING,
     MEANING_AS_IS,
-    PROTOCOLS,
-    Looks,
     frame,
     is_fresh,
-    order_note,
     page_line,
     shown_maps,
     start_view,
-    table,
 )
+from benchmark.presentation.table import PROTOCOLS, order_note, table
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.given import given_results
 from ui.image_route import picture_url
+from ui.looks import looks
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.taking_away import taking_away
@@ -67,25 +62,6 @@ def button(setup: Setup, job: Comparison | None) -> None:
         st.caption("Settings changed")
     if error := st.session_state.pop("start_error", None):
         st.error(error)
-
-
-def looks(job: Comparison) -> Looks:
-    """What the viewer shows of a finished comparison: its pictures, or where they differ."""
-    there = sum(row.output_path is not None for row in job.rows)
-    offered: list[Looks] = ["pictures", *(["errors"] if job.mode == "restore" else []), *(["disagreement"] if there > 1 else [])]
-    if job.active or job.id == jobs.EXAMPLE or not there or len(offered) < 2:
-        return "pictures"
-    chosen = st.segmented_control(
-        "Show",
-        offered,
-        format_func=lambda key: LOOKS[key],
-        key=f"looks {job.id}",
-        default="pictures",
-        required=True,
-        label_visibility="collapsed",
-        help=f"Error maps show how far each result is from the original, from black to {FULL_LEVELS} levels or more.",
-    )
-    return cast("Looks", chosen)
 
 
 def results(job_id: str, *, drawn_active: bool) -> None:

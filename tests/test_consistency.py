@@ -16,7 +16,7 @@ import metrics
 from benchmark import export, jobs, scoring
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.presentation.results import table
+from benchmark.presentation.table import table
 from benchmark.runner import ComparisonRun
 from benchmark.schema import Comparison, Row
 from benchmark.worker_pool import WorkerPool

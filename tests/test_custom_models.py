@@ -20,6 +20,7 @@ from benchmark import estimates, export, jobs, model_files
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation import results
+from benchmark.presentation.table import table
 from benchmark.runner import ComparisonRun
 from benchmark.worker_pool import WorkerPool
 from core.errors import CheckCancelledError, ModelFileError, UsageError, WeightsError
@@ -221,7 +222,7 @@ def test_a_comparison_runs_them_and_can_be_looked_at_after_they_are_gone(added: 
         shown = {picture.id: picture for picture in results.shown_pictures(gone, str)}
         assert shown["custom-fixed"].label == "fixed"
         assert "vivid" in shown["custom-fixed"].caption
-        assert ">compact" in results.table(gone, "rgb")
+        assert ">compact" in table(gone, "rgb")
         with zipfile.ZipFile(io.BytesIO(export.archive(folder, gone))) as archive:
             assert "custom-luma_x2_picture.png" in archive.namelist()
     finally:

@@ -20,7 +20,8 @@ from benchmark.given_small import Upload
 from benchmark.labels import label_of
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.presentation.results import shown_pictures, table
+from benchmark.presentation.results import shown_pictures
+from benchmark.presentation.table import table
 from benchmark.schema import Comparison, Mode, Region, Row
 from core.errors import AppError, ImageError, UsageError
 from tests.engine_helpers import run

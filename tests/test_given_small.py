@@ -11,7 +11,8 @@ from benchmark import export, given_small, jobs
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.presentation.results import shown_pictures, table
+from benchmark.presentation.results import shown_pictures
+from benchmark.presentation.table import table
 from benchmark.schema import Comparison, Region
 from core.errors import ImageError, UsageError
 from tests.engine_helpers import directory, run, wait_until

@@ -18,7 +18,8 @@ from benchmark import export
 from benchmark.presentation import viewer
 from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import minute
-from benchmark.presentation.results import MEANING, MEANING_AS_IS, PROTOCOLS, frame, shown_pictures, start_view, status_line, table
+from benchmark.presentation.results import MEANING, MEANING_AS_IS, frame, shown_pictures, start_view, status_line
+from benchmark.presentation.table import PROTOCOLS, table
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison
 

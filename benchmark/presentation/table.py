@@ -1,0 +1,160 @@
+"""The table of a comparison, as HTML: grouped by aim, the best within an aim marked."""
+
+import itertools
+from html import escape
+
+from benchmark.labels import label_of
+from benchmark.presentation.format import mebibytes, number, seconds
+from benchmark.schema import Comparison, Row
+
+TIE_DB = 0.05
+"""Upscalers whose PSNR differs by no more than this are equally good."""
+PROTOCOLS = {"rgb": "Colour", "y": "Luma (papers)"}
+KINDS = {"faithful": "Faithful", "vivid": "Vivid", "added": "Added by you"}
+STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running", "timing": "Timing", "done": ""}
+
+
+def table(job: Comparison, protocol: str) -> str:
+    """The table as HTML: grouped by aim, best within an aim; below 700 pixels of width each row becomes a card.
+
+    Added results stand apart: their aim is not known.
+    """
+    scored = job.mode == "restore"
+    scores = ["PSNR dB", "SSIM", "MSE"] if scored else ["Agrees with your picture", "Colour shift"]
+    heads = ["Upscaler", *scores, "Per picture", "You waited", "Memory", "Runtime"]
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = ""
+    for aim, heading in KINDS.items():
+        rows = [row for row in job.rows if label_of(row).aim == aim]
+        if not rows:
+            continue
+        body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{heading}</th></tr>'
+        best = set() if aim == "added" else _best(rows, protocol)
+        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
+    return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def order_note(job: Comparison) -> str | None:
+    """A sentence where the two protocols of the page order two models of one aim differently; None where they agree."""
+    for aim in ("faithful", "vivid"):
+        rows = [row for row in job.rows if label_of(row).aim == aim and row.scores and row.status == "ok"]
+        for first, second in itertools.combinations(rows, 2):
+            colour, luma = (_lead_db(first, second, protocol) for protocol in PROTOCOLS)
+            if min(abs(colour), abs(luma)) > TIE_DB and colour * luma < 0:
+                ahead, behind = (first, second) if colour > 0 else (second, first)
+                return f"By colour {label_of(ahead).name} is ahead of {label_of(behind).name}, by luma it is the other way round."
+    return None
+
+
+def _lead_db(first: Row, second: Row, protocol: str) -> float:
+    """By how much the first is better; 0 where one of them has no PSNR."""
+    values = [(row.scores or {})[protocol].psnr_db for row in (first, second)]
+    return 0.0 if None in values else (values[0] or 0.0) - (values[1] or 0.0)
+
+
+def _best(rows: list[Row], protocol: str) -> set[str]:
+    """The upscalers within `TIE_DB` of the highest PSNR; nobody is best alone."""
+    psnr_db = {}
+    for row in rows:
+        if row.scores and row.status == "ok":
+            scores = row.scores[protocol]
+            value = float("inf") if scores.identical else scores.psnr_db
+            if value is not None:
+                psnr_db[row.upscaler] = value
+    if len(psnr_db) < 2:
+        return set()
+    top = max(psnr_db.values())
+    return {upscaler_id for upscaler_id, value in psnr_db.items() if value == top or top - value <= TIE_DB}
+
+
+def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool) -> str:
+    words = label_of(row)
+    name = f'<th scope="row" title="{escape(words.summary)}">{escape(words.name)}{_badges(row, best=best)}</th>'
+    if not row.output_path:
+        text = row.reason if row.stage == "done" else STAGES[row.stage]
+        return f'<tr>{name}<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td></tr>'
+    if scored and row.scores:
+        scores = row.scores[protocol]
+        cells = [
+            ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or _agreement_title(row)),
+            (number(scores.ssim, 4), scores.reason or ""),
+            (number(scores.mse, 2), scores.reason or ""),
+        ]
+    else:
+        agreement, shift = agreement_cells(row)
+        cells = [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
+    cells += _costs(row)
+    return f"<tr>{name}{''.join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))}</tr>"
+
+
+def agreement_cells(row: Row) -> tuple[str, str]:
+    """The two scores that need no original, as people read them; dashes in rows of older versions."""
+    agreement = "identical" if row.lr_identical else "–" if row.lr_consistency is None else f"{row.lr_consistency:.2f} dB"
+    return agreement, number(row.colour_shift, 2)
+
+
+def _shrunk_title(row: Row) -> str:
+    method = row.lr_downscale
+    return f"Shrunk again by {method} and compared with the picture that it was made from" if method else ""
+
+
+def _agreement_title(row: Row) -> str:
+    """The scores that need no original, where there is one: beside those that the table is about."""
+    if row.lr_identical is None:
+        return ""
+    agreement, shift = agreement_cells(row)
+    return f"{_shrunk_title(row)}: {agreement}, colour shift {shift}"
+
+
+def _cell(head: str, text: str, title: str) -> str:
+    tip = f' title="{escape(title)}"' if title else ""
+    return f'<td data-head="{escape(head)}"{tip}>{escape(text)}</td>'
+
+
+def _badges(row: Row, *, best: bool) -> str:
+    badges = [("ub-best", "best", "Highest PSNR in its aim, ties within 0.05 dB together")] if best else []
+    if row.trained_for_another:
+        badges.append(
+            ("ub-note", "trained for another downscale", f"Its weights were trained on pictures shrunk by {row.trained_for_another}")
+        )
+    if row.verified_weights is False:
+        badges.append(("ub-note", "unverified weights", f"The file's sha256 is not the published one: {row.weights_sha256}"))
+    if row.contended:
+        badges.append(("ub-note", "contended", "Other programs used the machine while it was timed"))
+    return "".join(f' <span class="ub-badge {kind}" title="{escape(title)}">{escape(text)}</span>' for kind, text, title in badges)
+
+
+def _costs(row: Row) -> list[tuple[str, str]]:
+    """Time, waiting, memory and runtime; an added result cost nothing here."""
+    if row.given:
+        unknown = ("–", "Added, not made here")
+        return [unknown, unknown, unknown, ("added", f"sha256 of its file: {row.given.sha256}")]
+    return [
+        _per_picture(row),
+        _waited(row),
+        (mebibytes(row.peak_rss_mib), "Largest memory of the model's process during its first call"),
+        _runtime(row),
+    ]
+
+
+def _per_picture(row: Row) -> tuple[str, str]:
+    if row.stage == "timing":
+        return "timing…", ""
+    if row.warm_p50_s is None:
+        return f"{seconds(row.first_s)} (once)", row.timing_note or "The first call; there are no warm ones."
+    speed = f", {row.output_mp_per_s:.2f} output MP/s" if row.output_mp_per_s else ""
+    return seconds(
+        row.warm_p50_s
+    ), f"Median of {row.repeats} warm calls; p95 {seconds(row.warm_p95_s)}{speed}. First call {seconds(row.first_s)}."
+
+
+def _waited(row: Row) -> tuple[str, str]:
+    warm = " It was in memory already." if row.was_warm else ""
+    return seconds(
+        row.waited_s
+    ), f"Start of its process, import {seconds(row.import_s)}, load {seconds(row.load_s)}, first call {seconds(row.first_s)}.{warm}"
+
+
+def _runtime(row: Row) -> tuple[str, str]:
+    tiles = f", tiles of {row.tile}" if row.tile else ""
+    return f"{row.runtime} {row.precision}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
