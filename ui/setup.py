@@ -9,14 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import upscalers
-from benchmark import estimates, given_small
+from benchmark import given_small
 from benchmark.degradation import DEFAULT_DOWNSCALE, DOWNSCALERS
 from benchmark.plan import Plan, default_precision
 from benchmark.presentation.format import plain, seconds
 from benchmark.schema import Mode, Region
-from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from core.errors import AppError
 from core.image import check_output_size
+from ui.expected import expected_call_s, expected_s, input_size
 from ui.given import small_version
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen, downloads, picked, put_picks
@@ -25,8 +25,6 @@ from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, P
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
 """What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
-OVERHEAD_S = 0.7
-"""What comes to each call: starting a process, loading, scoring, coding the picture."""
 DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
 """Models that are expected to take longer are not chosen unasked."""
@@ -101,35 +99,11 @@ class Setup:
         return expected_s(self.upscaler_ids, self.scale, self.input_size, self.options)
 
 
-def expected_call_s(
-    spec: UpscalerSpec, scale: float, size: tuple[int, int], options: Mapping[str, OptionValue] | None = None
-) -> float | None:
-    """Expected seconds of one call on the runtime that would be used, for an input of this height and width."""
-    pixels = estimates.processed_pixels(spec, scale, *size)
-    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), pixels, options)
-    return expected.seconds if expected else None
-
-
-def expected_s(ids: tuple[str, ...], scale: float, size: tuple[int, int], options: Mapping[str, Mapping[str, OptionValue]]) -> float | None:
-    """What a whole comparison will take, repeats included; None when nothing is known about one of the upscalers."""
-    total = 0.0
-    for upscaler_id in ids:
-        call_s = expected_call_s(upscalers.get(upscaler_id), scale, size, options.get(upscaler_id))
-        if call_s is None:
-            return None
-        total += OVERHEAD_S + call_s + (0.0 if call_s > RUN_ONCE_ABOVE_S else max(call_s, min(REPEAT_FOR_S, 20 * call_s)))
-    return total
-
-
-def input_size(picture: Chosen, region: Region | None, mode: Mode, scale: int) -> tuple[int, int]:
-    """Height and width of what the upscalers will read, at least 1 each."""
-    height, width = (region.height, region.width) if region else (picture.height, picture.width)
-    return (height, width) if mode == "as-is" else (max(1, height // scale), max(1, width // scale))
-
-
 def setup_row() -> tuple[Setup, DeltaGenerator]:
     """Draw the row; returns what is set, and the place for the button at its end."""
-    with st.container(key="setup"):
+    is_open = st.session_state.get("setup_open", False)
+    summary = st.container(key="summary")
+    with st.container(key="setup"), st.container(key="setup-open" if is_open else "setup-closed"):
         picture_column, way_column, upscaler_column, button_column = st.columns([12, 8, 8, 6], gap="medium")
     with picture_column:
         picture = picture_control()
@@ -144,9 +118,22 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         downscale, options, seed, small = _more(mode, ids)
     if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
         remark.caption(f"The whole picture takes about {seconds(whole_s)}.")
+    # Only narrow screens show it, and hide the row behind it.
+    what = f"{picture.label}, x{scale}, {len(ids)} upscaler{'s' if len(ids) != 1 else ''}"
+    summary.button(
+        "Done" if is_open else f"{plain(what)}: Edit",
+        key="setup_toggle",
+        icon=":material/check:" if is_open else ":material/tune:",
+        width="stretch",
+        on_click=_toggle_setup,
+    )
     if small is not None and region is not None:
         region = given_small.aligned(region, scale)
     return Setup(picture, scale, mode, downscale, ids, options, seed, region, small), place
+
+
+def _toggle_setup() -> None:
+    st.session_state["setup_open"] = not st.session_state.get("setup_open", False)
 
 
 def _way() -> tuple[Mode, int]:
@@ -252,7 +239,7 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
     seed = None
     options: dict[str, dict[str, OptionValue]] = {}
     adopted: Mapping[str, Mapping[str, OptionValue]] = st.session_state.get("adopted_options", {})
-    with st.popover("More", width="stretch"):
+    with st.container(key="more"), st.popover("More", width="stretch"):
         small = small_version(disabled=mode == "as-is")
         downscale = st.selectbox(
             "Downscale method",

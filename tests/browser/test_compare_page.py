@@ -274,6 +274,22 @@ def test_two_visitors_get_their_own_results_and_an_address_shows_them_to_a_third
     assert not any(ids[1] in url for url in third.requests)
 
 
+def test_on_a_phone_one_line_stands_for_the_set_up_and_opens_it(site: Site, visitor: Visit) -> None:
+    view = visitor(site, viewport={"width": 390, "height": 844})
+    scale = view.page.get_by_role("radio", name="x4", exact=True)
+    line = view.page.get_by_role("button", name=re.compile(r"^.*Astronaut, x4, \d+ upscalers?: Edit$"))
+    expect(line).to_be_visible()
+    expect(scale).to_be_hidden()
+    expect(view.page.locator(".strip")).to_be_in_viewport()
+    expect(view.compare_button).to_be_in_viewport()
+    line.click()
+    expect(scale).to_be_visible()
+    view.segment("x2")
+    view.page.get_by_role("button", name=re.compile("Done$")).click()
+    expect(view.page.get_by_role("button", name=re.compile("Astronaut, x2"))).to_be_visible()
+    expect(scale).to_be_hidden()
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
 def test_light_and_dark_fit_the_screen(site: Site, visitor: Visit, finished: Finished, width: int, height: int) -> None:
     backgrounds = []
