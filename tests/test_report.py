@@ -206,6 +206,14 @@ def test_bicubic_and_a_vivid_model_stand_side_by_side_wherever_they_are_listed(s
     assert (view["left"], view["right"]) == ("bicubic", "bicubic")
 
 
+def test_it_says_where_colour_and_luma_order_two_models_differently(stored: Path) -> None:
+    job = jobs.load(stored)
+    job.rows[1].aim, job.rows[1].scores = "faithful", {**scores_of(24.5), "y": scores_of(40.0)["y"]}
+    note = "By colour Bicubic is ahead of Real-ESRGAN general, by luma it is the other way round."
+    assert note in Parsed(text_of(stored, job)).inside("p", **{"class": "minor"})
+    assert note not in text_of(stored)
+
+
 def test_a_small_picture_that_was_given_is_named_as_such(stored: Path) -> None:
     job = jobs.load(stored).model_copy(update={"lr_sha256": "12" * 32})
     told = Parsed(text_of(stored, job)).inside("dd")

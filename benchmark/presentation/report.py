@@ -19,7 +19,7 @@ from benchmark.presentation import viewer
 from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import minute
 from benchmark.presentation.results import MEANING, MEANING_AS_IS, frame, shown_pictures, start_view, status_line
-from benchmark.presentation.table import PROTOCOLS, table
+from benchmark.presentation.table import PROTOCOLS, order_note, table
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison
 
@@ -107,6 +107,7 @@ def _body(job: Comparison) -> str:
     scores = (_switch() + "".join(_scores(job, protocol) for protocol in PROTOCOLS)) if scored else table(job, "rgb")
     # The page writes it with Markdown's emphasis.
     meaning = (MEANING if scored else MEANING_AS_IS).replace("*", "")
+    note = order_note(job) or ""
     return f"""<body>
 <main>
 <header><h1>{escape(_title(job))}</h1><p class="minor">Upscale Bench, {escape(minute(job.created_at))}</p></header>
@@ -115,6 +116,7 @@ def _body(job: Comparison) -> str:
 <div id="viewer"><template shadowrootmode="open"><style>{viewer.css()}</style>{viewer.html()}</template></div>
 <p class="scores minor">{escape(meaning)}</p>
 {scores}
+<p class="minor">{escape(note)}</p>
 <h2>Use these models</h2>
 {"".join(_model(job, index) for index in range(len(job.rows)))}
 <h2>About this comparison</h2>
