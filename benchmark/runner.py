@@ -12,21 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 import upscalers
-from benchmark import estimates, given_small, jobs
-from benchmark.degradation import crop_to_multiple, downscale
-from benchmark.environment import machine_facts
-from benchmark.regions import check_region
-from benchmark.schema import ImageFacts, Row
+from benchmark import estimates, jobs
+from benchmark.preparation import Prepared, prepare
+from benchmark.schema import Row
 from benchmark.scoring import Layers, score_row
 from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
 from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
 from core.errors import AppError
-from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, resize_alpha, safe_stem
+from core.image import RGB8, encode_png, resize_alpha
 from runtimes.base import Precision
 from upscalers.spec import UpscalerSpec
 
@@ -58,10 +54,7 @@ class ComparisonRun:
         self._closed = False
         self._saving = threading.Lock()
         self._saved_at = 0.0
-        self._original: RGB8
-        self._original_alpha: ALPHA8 | None
-        self._small: RGB8
-        self._small_alpha: ALPHA8 | None
+        self._pictures: Prepared
 
     def cancel(self, reason: str = STOPPED) -> None:
         """Stop, from any thread. The stored comparison is closed at once; work in progress ends when it notices."""
@@ -85,7 +78,8 @@ class ComparisonRun:
         if self._cancelled:
             return
         self.job.state = "running"
-        self._prepare()
+        self._pictures = prepare(self.directory, self.job)
+        self._save()
         yield
         waiting = [row for row in self.job.rows if row.status is None]
         timed: list[_Timed] = []
@@ -113,80 +107,6 @@ class ComparisonRun:
                     continue
                 unfinished.remove(entry)
                 self._finish(entry)
-
-    def _prepare(self) -> None:
-        """Read the picture, make the small one, and store both."""
-        job = self.job
-        source = self.directory / jobs.SOURCE
-        name = (self.directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
-        picture = decode(source.read_bytes(), name=name)
-        notes = list(picture.notes)
-        rgb, alpha = self._compared_part(picture)
-        if job.mode == "restore":
-            scale = int(job.scale)
-            original = crop_to_multiple(rgb, scale)
-            if original.shape != rgb.shape:
-                notes.append(f"Cropped to {original.shape[1]}×{original.shape[0]}, a multiple of {scale}.")
-            alpha = None if alpha is None else crop_to_multiple(alpha, scale)
-            if job.lr_sha256:
-                small, small_alpha = self._given_small(picture, notes)
-            else:
-                small = downscale(original, scale, job.downscale)
-                small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
-            if alpha is not None or small_alpha is not None:
-                notes.append("Transparency is enlarged separately by bicubic; scores are taken on white.")
-        else:
-            check_output_size(rgb.shape[1], rgb.shape[0], job.scale)
-            original, small, small_alpha = rgb, rgb, alpha
-            if alpha is not None:
-                notes.append("Transparency is enlarged separately by bicubic.")
-        self._original, self._original_alpha, self._small, self._small_alpha = original, alpha, small, small_alpha
-        job.image = ImageFacts(
-            name=safe_stem(name),
-            sha256=picture.sha256,
-            width=original.shape[1],
-            height=original.shape[0],
-            whole_width=picture.width if job.region else None,
-            whole_height=picture.height if job.region else None,
-            stored_channels=picture.stored_channels,
-            has_alpha=alpha is not None,
-            notes=notes,
-        )
-        job.original_path = jobs.store_picture(self.directory, encode_png(original, alpha))
-        if job.mode == "restore":
-            job.downscaled_path = jobs.store_picture(self.directory, encode_png(small, small_alpha))
-            job.downscaled_height, job.downscaled_width = small.shape[:2]
-        job.machine = machine_facts()
-        for row in job.rows:
-            spec = upscalers.find(row.upscaler)
-            if spec is not None:
-                pixels = estimates.processed_pixels(spec, row.scale, *small.shape[:2])
-                expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
-                row.expected_s = expected.seconds if expected else None
-        jobs.forget_source(self.directory)
-        self._save()
-
-    def _compared_part(self, picture: Picture) -> tuple[RGB8, ALPHA8 | None]:
-        """The pixels that are compared; the whole picture is kept where they are a region of it."""
-        region = self.job.region
-        if region is None:
-            return picture.rgb, picture.alpha
-        check_region(region, picture.width, picture.height)
-        self.job.whole_path = jobs.store_picture(self.directory, encode_png(picture.rgb, picture.alpha))
-        alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
-        return np.ascontiguousarray(region.cut(picture.rgb)), alpha
-
-    def _given_small(self, picture: Picture, notes: list[str]) -> tuple[RGB8, ALPHA8 | None]:
-        """The small picture that came with the original, or the region of it."""
-        region, scale = self.job.region, int(self.job.scale)
-        given = given_small.read(self.directory, (picture.width, picture.height), scale)
-        notes += ["The small picture is your own.", *(f"Small picture: {note}" for note in given.notes)]
-        if region is None:
-            return given.rgb, given.alpha
-        self.job.whole_downscaled_path = jobs.store_picture(self.directory, encode_png(given.rgb, given.alpha))
-        part = given_small.part(region, scale)
-        alpha = None if given.alpha is None else np.ascontiguousarray(part.cut(given.alpha))
-        return np.ascontiguousarray(part.cut(given.rgb)), alpha
 
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
@@ -227,7 +147,7 @@ class ComparisonRun:
         self._save(durable=False)
         entry = _Timed(row, model, ContentionMeter())
         with entry.first_meter.measure(model.process.pid):
-            called = model.call(self.job.id, self._small, row.seed, lambda done, total: self._progress(row, done, total))
+            called = model.call(self.job.id, self._pictures.small, row.seed, lambda done, total: self._progress(row, done, total))
         row.first_s, row.waited_s = called.seconds, time.monotonic() - started
         row.tile, row.peak_vram_mib = called.tile, called.peak_vram_mib
         row.base_rss_mib, row.peak_rss_mib = called.base_rss_mib, called.peak_rss_mib
@@ -249,9 +169,9 @@ class ComparisonRun:
     def _take_picture(self, row: Row, result: RGB8) -> None:
         """Score and store a result."""
         height, width = row.height, row.width = result.shape[:2]
-        alpha = None if self._small_alpha is None else resize_alpha(self._small_alpha, width, height)
-        original = Layers(self._original, self._original_alpha) if self.job.mode == "restore" else None
-        score_row(self.job, row, Layers(result, alpha), small=Layers(self._small, self._small_alpha), original=original)
+        alpha = None if self._pictures.small_alpha is None else resize_alpha(self._pictures.small_alpha, width, height)
+        original = Layers(self._pictures.original, self._pictures.original_alpha) if self.job.mode == "restore" else None
+        score_row(self.job, row, Layers(result, alpha), small=Layers(self._pictures.small, self._pictures.small_alpha), original=original)
         row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
 
     def _warm_call(self, entry: _Timed) -> bool:
@@ -264,7 +184,7 @@ class ComparisonRun:
                 self._hold(entry.model)
                 entry.model.load()
                 with entry.warm_meter.measure(entry.model.process.pid):
-                    seconds = entry.model.repeat(self.job.id, self._small, entry.row.seed)
+                    seconds = entry.model.repeat(self.job.id, self._pictures.small, entry.row.seed)
             entry.calls_s.append(seconds)
         except CancelledError:
             return False
@@ -299,7 +219,7 @@ class ComparisonRun:
         spec = upscalers.find(row.upscaler)
         if spec is None:
             return
-        height, width = self._small.shape[:2]
+        height, width = self._pictures.small.shape[:2]
         if is_typical and not row.contended:
             pixels = estimates.processed_pixels(spec, row.scale, height, width)
             estimates.record(spec, row.scale, row.runtime, row.precision, pixels, typical_s, row.options)

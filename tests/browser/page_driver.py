@@ -97,6 +97,8 @@ class ComparePage:
 
     def set_slider(self, label: str, key: str) -> None:
         """Press a key on one of the sliders under "More"."""
+        # A page that is about to be drawn anew closes what is open.
+        settle(self.page)
         self.page.get_by_role("button", name="More", exact=True).click()
         self.page.get_by_role("slider", name=label).press(key)
         self.page.keyboard.press("Escape")

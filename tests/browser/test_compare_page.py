@@ -147,6 +147,8 @@ def test_the_split_is_dragged_and_the_picture_zoomed(finished: Finished) -> None
     handle, stage = page.get_by_role("slider", name="Split between left and right"), page.locator(".stage")
     page.get_by_role("button", name="400 %").click()
     expect(page.locator(".hud")).to_contain_text("400 %")
+    # Tests before this one may have scrolled the page away from it.
+    stage.scroll_into_view_if_needed()
     box, at = stage.bounding_box(), handle.bounding_box()
     assert box is not None
     assert at is not None

@@ -1,0 +1,106 @@
+"""The pictures of a comparison, made ready before any model runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import upscalers
+from benchmark import estimates, given_small, jobs
+from benchmark.degradation import crop_to_multiple, downscale
+from benchmark.environment import machine_facts
+from benchmark.regions import check_region
+from benchmark.schema import Comparison, ImageFacts
+from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, safe_stem
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What the models read and what their results are compared with; `(H, W, 3)` uint8 sRGB, transparency apart as `(H, W)`."""
+
+    original: RGB8
+    """Cropped to a multiple of the scale; the picture itself where it is enlarged as it is."""
+    original_alpha: ALPHA8 | None
+    small: RGB8
+    small_alpha: ALPHA8 | None
+
+
+def prepare(directory: Path, job: Comparison) -> Prepared:
+    """Read the picture of a comparison, make or read the small one, store both, and note in `job` what was done.
+
+    Raises
+    ------
+    core.errors.AppError
+        The picture can't be compared: damaged, too small, or smaller than its region.
+    """
+    source = directory / jobs.SOURCE
+    name = (directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
+    picture = decode(source.read_bytes(), name=name)
+    notes = list(picture.notes)
+    rgb, alpha = _compared_part(directory, job, picture)
+    if job.mode == "restore":
+        scale = int(job.scale)
+        original = crop_to_multiple(rgb, scale)
+        if original.shape != rgb.shape:
+            notes.append(f"Cropped to {original.shape[1]}×{original.shape[0]}, a multiple of {scale}.")
+        alpha = None if alpha is None else crop_to_multiple(alpha, scale)
+        if job.lr_sha256:
+            small, small_alpha = _given_small(directory, job, picture, notes)
+        else:
+            small = downscale(original, scale, job.downscale)
+            small_alpha = None if alpha is None else downscale(alpha, scale, job.downscale)
+        if alpha is not None or small_alpha is not None:
+            notes.append("Transparency is enlarged separately by bicubic; scores are taken on white.")
+    else:
+        check_output_size(rgb.shape[1], rgb.shape[0], job.scale)
+        original, small, small_alpha = rgb, rgb, alpha
+        if alpha is not None:
+            notes.append("Transparency is enlarged separately by bicubic.")
+    job.image = ImageFacts(
+        name=safe_stem(name),
+        sha256=picture.sha256,
+        width=original.shape[1],
+        height=original.shape[0],
+        whole_width=picture.width if job.region else None,
+        whole_height=picture.height if job.region else None,
+        stored_channels=picture.stored_channels,
+        has_alpha=alpha is not None,
+        notes=notes,
+    )
+    job.original_path = jobs.store_picture(directory, encode_png(original, alpha))
+    if job.mode == "restore":
+        job.downscaled_path = jobs.store_picture(directory, encode_png(small, small_alpha))
+        job.downscaled_height, job.downscaled_width = small.shape[:2]
+    job.machine = machine_facts()
+    for row in job.rows:
+        spec = upscalers.find(row.upscaler)
+        if spec is not None:
+            pixels = estimates.processed_pixels(spec, row.scale, *small.shape[:2])
+            expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
+            row.expected_s = expected.seconds if expected else None
+    jobs.forget_source(directory)
+    return Prepared(original, alpha, small, small_alpha)
+
+
+def _compared_part(directory: Path, job: Comparison, picture: Picture) -> tuple[RGB8, ALPHA8 | None]:
+    """The pixels that are compared; the whole picture is kept where they are a region of it."""
+    region = job.region
+    if region is None:
+        return picture.rgb, picture.alpha
+    check_region(region, picture.width, picture.height)
+    job.whole_path = jobs.store_picture(directory, encode_png(picture.rgb, picture.alpha))
+    alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
+    return np.ascontiguousarray(region.cut(picture.rgb)), alpha
+
+
+def _given_small(directory: Path, job: Comparison, picture: Picture, notes: list[str]) -> tuple[RGB8, ALPHA8 | None]:
+    """The small picture that came with the original, or the region of it."""
+    region, scale = job.region, int(job.scale)
+    given = given_small.read(directory, (picture.width, picture.height), scale)
+    notes += ["The small picture is your own.", *(f"Small picture: {note}" for note in given.notes)]
+    if region is None:
+        return given.rgb, given.alpha
+    job.whole_downscaled_path = jobs.store_picture(directory, encode_png(given.rgb, given.alpha))
+    part = given_small.part(region, scale)
+    alpha = None if given.alpha is None else np.ascontiguousarray(part.cut(given.alpha))
+    return np.ascontiguousarray(part.cut(given.rgb)), alpha
