@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """The same for one user."""
     keep_days: int = 30
     """Comparisons older than this are deleted."""
+    warm_up: bool = True
+    """Whether a server imports the large libraries as soon as it starts, so that the first comparison need not wait for them."""
     max_store_mib: int = 10 * 1024
     """When the stored comparisons need more than this, the oldest are deleted."""
 

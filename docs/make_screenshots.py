@@ -45,6 +45,12 @@ def main() -> None:
                 page.evaluate("document.querySelector('.ub-status').scrollIntoView()")
             page.wait_for_timeout(1000)
             page.screenshot(path=ROOT / "docs" / name)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{app.url}/models")
+        # Each ready model is drawn once, unasked.
+        page.wait_for_function("document.querySelectorAll('.ub-crop').length >= 18", timeout=300_000)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=ROOT / "docs" / "models.png")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tests.pictures import png, scene
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("upscaler_id", ["lanczos", "opencv-espcn", "realesr-general-x4v3"])
+@pytest.mark.parametrize("upscaler_id", ["lanczos", "opencv-espcn", pytest.param("realesr-general-x4v3", marks=pytest.mark.long)])
 def test_command_and_python_give_the_stored_result(upscaler_id: str, weights_at_hand: list[Path], tmp_path: Path) -> None:
     options = {"realesr-general-x4v3": {"realesr-general-x4v3": {"denoise": 0.5}}}.get(upscaler_id, {})
     engine = LocalEngine()

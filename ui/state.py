@@ -19,6 +19,7 @@ from benchmark.samples import SAMPLES, sample_path
 from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import Picture, decode, safe_stem
+from core.settings import settings
 from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,7 @@ THUMBNAIL_PX = 320
 @functools.cache
 def engine() -> LocalEngine:
     """The engine of this server."""
-    return LocalEngine(warm_up=True)
+    return LocalEngine(warm_up=settings().warm_up)
 
 
 @functools.cache

@@ -19,7 +19,9 @@ Visit = Callable[..., ComparePage]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Without any weights: only the interpolators are ready."""
-    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_PLUGINS="", UPSCALE_BENCH_WEIGHTS="") as started:
+    with start_site(
+        tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_PLUGINS="", UPSCALE_BENCH_WEIGHTS=""
+    ) as started:
         yield started
 
 

@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 1400, 900
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WEIGHTS="") as started:
+    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_WEIGHTS="") as started:
         yield started
 
 

@@ -24,7 +24,7 @@ FIRST_LOOK_S = 10.0
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_site(tmp_path_factory.mktemp("home")) as started:
+    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0") as started:
         yield started
 
 
