@@ -1,6 +1,7 @@
 """Every upscaler at every scale keeps the contract of `Upscaler.__call__`."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 import upscalers
 from core.errors import ModelError, UnavailableError, UnknownIdError, UsageError, WeightsError
+from core.image import decode, resize_alpha
 from core.weights import locate
 from runtimes import RUNTIMES
 from runtimes.base import NetworkSource, Placement
@@ -86,6 +88,14 @@ def test_every_upscaler_keeps_the_contract(loaded: upscalers.Upscaler) -> None:
         else:
             assert total % int(loaded.options["steps"]) == 0
         assert np.array_equal(result, loaded(picture, seed=1))
+    # A grey picture with transparency, as it comes from its file.
+    buffer = BytesIO()
+    Image.fromarray(noise(11, 7)[..., :2], "LA").save(buffer, "PNG")
+    grey = decode(buffer.getvalue())
+    assert grey.alpha is not None
+    result = loaded(grey.rgb, seed=1)
+    assert result.shape == (7 * scale, 11 * scale, 3)
+    assert resize_alpha(grey.alpha, 11 * scale, 7 * scale).shape == result.shape[:2]
 
 
 REAL = [
