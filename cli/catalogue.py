@@ -11,7 +11,7 @@ from cli.output import AsJson, print_json, print_table
 
 def list_upscalers(as_json: AsJson = False) -> None:
     """List every upscaler: scales, runtimes, and whether it can run here."""
-    entries = [_upscaler_entry(spec) for spec in upscalers.registry()]
+    entries = [upscaler_entry(spec) for spec in upscalers.registry()]
     if as_json:
         print_json({"schema": 1, "upscalers": entries})
         return
@@ -25,7 +25,8 @@ def list_upscalers(as_json: AsJson = False) -> None:
             typer.echo(f"{entry['id']}: {entry['reason']}")
 
 
-def _upscaler_entry(spec: upscalers.UpscalerSpec) -> dict[str, Any]:
+def upscaler_entry(spec: upscalers.UpscalerSpec) -> dict[str, Any]:
+    """One upscaler as documents list it."""
     by_scale = {scale: spec.status(scale) for scale in spec.scales}
     best = next((status for status in by_scale.values() if status.kind == "ready"), next(iter(by_scale.values())))
     return {

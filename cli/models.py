@@ -8,6 +8,7 @@ import typer
 
 import upscalers
 from benchmark import estimates, model_files
+from cli.catalogue import upscaler_entry
 from cli.output import AsJson, print_json
 from core import weights as weight_files
 from core.errors import UsageError
@@ -76,21 +77,12 @@ def show_model(
 
 def _entry(spec: UpscalerSpec) -> dict[str, Any]:
     return {
-        "id": spec.id,
-        "name": spec.name,
+        **upscaler_entry(spec),
         "summary": spec.summary,
-        "group": spec.group,
-        "aim": spec.aim,
-        "scales": list(spec.scales),
-        "fractional": spec.fractional,
-        "runtimes": list(spec.runtimes),
-        "license": spec.license,
         "reference": spec.reference,
         "trained_for": spec.trained_for,
         "stochastic": spec.stochastic,
         "parameter_count": {str(scale): count for scale, count in spec.parameter_count.items()},
-        "status_by_scale": {str(scale): spec.status(scale).kind for scale in spec.scales},
-        "reason": spec.unavailable_reason(),
         "options": [
             {key: getattr(parameter, key) for key in ("name", "default", "minimum", "maximum", "help")} for parameter in spec.parameters
         ],

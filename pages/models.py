@@ -30,34 +30,33 @@ def filters(specs: list[UpscalerSpec]) -> tuple[list[UpscalerSpec], str]:
     return left, str(look)
 
 
-def draw_missing(shown: Previews, specs: list[UpscalerSpec]) -> None:
-    """Begin to draw the previews of models that became ready."""
-    if shown.active:
-        return
-    missing = shown.missing(specs)
-    if missing:
-        try:
-            shown.start(missing)
-        except AppError as error:
-            # The queue is full of other people's comparisons; the next visit tries again.
-            st.caption(f"Previews wait: {error}")
+def draw_missing(shown: Previews, specs: list[UpscalerSpec]) -> Previews:
+    """Begin to draw the previews of models that became ready; returns how they stand then."""
+    missing = [] if shown.active else shown.missing(specs)
+    if not missing:
+        return shown
+    try:
+        shown.start(missing)
+    except AppError as error:
+        # The queue is full of other people's comparisons; the next visit tries again.
+        st.caption(f"Previews wait: {error}")
+    return Previews(engine(), PICTURE)
 
 
 def cards(specs: list[UpscalerSpec], *, polled: bool) -> None:
     """The grid; drawn again every second while something is downloaded or drawn."""
-    shown = Previews(engine(), PICTURE)
-    draw_missing(shown, specs)
+    shown = draw_missing(Previews(engine(), PICTURE), specs)
     for first in range(0, len(specs), COLUMNS):
         for column, spec in zip(st.columns(COLUMNS), specs[first : first + COLUMNS], strict=False):
             with column:
                 card(spec, shown)
-    if polled != busy():
+    if polled != busy(shown):
         st.rerun()
 
 
-def busy() -> bool:
+def busy(shown: Previews) -> bool:
     """Whether something on the page will change by itself."""
-    return bool(downloads().active()) or Previews(engine(), PICTURE).active
+    return bool(downloads().active()) or shown.active
 
 
 def table(specs: list[UpscalerSpec]) -> None:
@@ -89,5 +88,5 @@ if not left:
 elif look == "Table":
     table(left)
 else:
-    polled = busy()
+    polled = busy(Previews(engine(), PICTURE))
     st.fragment(cards, run_every=POLL_S if polled else None)(left, polled=polled)

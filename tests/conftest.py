@@ -1,9 +1,12 @@
 """Fixtures shared by all tests: state in a temporary directory, and the data that lies outside the repository."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.local_server import LocalServer
 
 
 def outside_data(variable: str, what: str) -> str:
@@ -42,3 +45,25 @@ def bad_inputs(test_data: Path) -> Path:
 def weights_at_hand() -> list[Path]:
     """The directories of published weights."""
     return [Path(part) for part in outside_data("UPSCALE_BENCH_WEIGHTS", "directories with the published weights").split(os.pathsep)]
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test may fetch, from this machine only, and a broken transfer is tried again at once."""
+    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
+    monkeypatch.delenv("UPSCALE_BENCH_WEIGHTS", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr("core.http_source.RETRY_WAITS_S", (0.01, 0.02))
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """A web server that does as the test tells it."""
+    with LocalServer() as running:
+        yield running
+
+
+@pytest.fixture
+def cache(own_home: Path) -> Path:
+    """Where fetched weights are kept."""
+    return own_home / "weights"

@@ -40,6 +40,11 @@ def run_with(engine: LocalEngine, small: np.ndarray, source: bytes, plan: Plan =
 )
 def test_the_original_may_be_larger_by_what_the_scale_leaves_over(small: tuple[int, int], original: tuple[int, int], scale: int) -> None:
     given_small.check(small, original, scale)
+    width, height = original
+    # From the next multiple of the scale on, another pixel of the small picture would be missing.
+    for larger in ((width + scale - width % scale, height), (width, height + scale - height % scale)):
+        with pytest.raises(ImageError):
+            given_small.check(small, larger, scale)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,23 +17,7 @@ from core.weights import FileSource, HttpSource, LocatedWeights, WeightFile, cac
 from tests.local_server import Answer, LocalServer
 from tests.weight_files import BODY, NAME, left_in, published, refusal, sha256_hex, unpublished_hash
 
-
-@pytest.fixture(autouse=True)
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
-    monkeypatch.delenv("UPSCALE_BENCH_WEIGHTS", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
-
-@pytest.fixture
-def cache(own_home: Path) -> Path:
-    return own_home / "weights"
+pytestmark = pytest.mark.usefixtures("online")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,7 @@ from core.weights import FetchCancelledError, LocatedWeights, WeightFile, fetch,
 from tests.local_server import Answer, LocalServer
 from tests.weight_files import BODY, NAME, left_in, published, refusal, sha256_hex, unpublished_hash
 
-
-@pytest.fixture(autouse=True)
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSCALE_BENCH_OFFLINE", "0")
-    monkeypatch.delenv("UPSCALE_BENCH_WEIGHTS", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("core.http_source.RETRY_WAITS_S", (0.01, 0.02))
-
-
-@pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
-
-@pytest.fixture
-def cache(own_home: Path) -> Path:
-    return own_home / "weights"
+pytestmark = pytest.mark.usefixtures("online")
 
 
 # Fetching
