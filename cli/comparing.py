@@ -18,7 +18,7 @@ from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.given_small import Upload
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.presentation import report
+from benchmark.presentation import format, report
 from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
 from cli.given import added_results, small_picture
@@ -167,7 +167,7 @@ def _watch(engine: LocalEngine, job_id: str) -> Comparison:
             for row in job.rows:
                 if row.upscaler not in told and (row.expected_s or 0) >= SLOW_S:
                     told.add(row.upscaler)
-                    console.print(f"{row.upscaler}: about {seconds(row.expected_s)} expected in {row.precision} on this machine")
+                    console.print(f"{row.upscaler}: about {format.seconds(row.expected_s)} expected in {row.precision} on this machine")
                 _show(progress, tasks[row.upscaler], row)
             if not job.active:
                 return job

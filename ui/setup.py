@@ -104,7 +104,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     is_open = st.session_state.get("setup_open", False)
     summary = st.container(key="summary")
     with st.container(key="setup"), st.container(key="setup-open" if is_open else "setup-closed"):
-        picture_column, way_column, upscaler_column, button_column = st.columns([12, 8, 8, 6], gap="medium")
+        picture_column, way_column, upscaler_column, button_column = st.columns([13, 8, 7, 6], gap="medium")
     with picture_column:
         picture = picture_control()
     with way_column:
