@@ -130,6 +130,10 @@ class LocalEngine:
                 jobs.close_job(directory, job)
         return job
 
+    def directory(self, job: Comparison) -> Path:
+        """Where the pictures of a comparison lie; those of the example come with the program."""
+        return jobs.EXAMPLE_FOLDER if job.id == jobs.EXAMPLE else self.root / job.id
+
     def _is_abandoned(self, job: Comparison) -> bool:
         with self._lock:
             host, own = self._host, job.id in self._submitted

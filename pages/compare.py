@@ -78,7 +78,7 @@ def results(job_id: str, *, drawn_active: bool) -> None:
     notes = job.image.notes if job.image else []
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
-        pictures = shown_maps(job, engine().root / job.id, looks(job), partial(picture_url, job.id))
+        pictures = shown_maps(job, engine().directory(job), looks(job), partial(picture_url, job.id))
     if any(picture.url for picture in pictures):
         viewer(
             pictures,
