@@ -55,7 +55,9 @@ def compare(
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the results, a labelled strip, the numbers and a report into this directory.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shrink a picture, race the upscalers, and score each result against the original."""
@@ -88,8 +90,8 @@ def compare(
         job = jobs.load(directory)
         written = {}
         if out:
-            written = export.write_pictures(directory, job, out)
-            report.write(directory, job, export.folder(job, out) / report.FILE_NAME)
+            written = export.write(directory, job, out)
+            report.write(directory, job, export.report_path(job, out))
     document = export.document(job)
     for row in document["rows"]:
         row["output_path"] = str(written[row["upscaler"]]) if row["upscaler"] in written else None
