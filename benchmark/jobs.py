@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +22,8 @@ from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, UsageError
 from core.files import write_atomically
-from core.settings import MIB, settings
+from core.settings import settings
 
-DAY_S = 86_400
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{16}")
 PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.png")
 EXAMPLE = "example"
@@ -38,8 +36,8 @@ SERVER_STOPPED = "The server was stopped. Run again."
 SOURCE = "source"
 """The uploaded bytes, until they have been read."""
 SOURCE_NAME = "source.name"
-ORPHAN_AGE_S = 86_400
-"""A directory without a readable comparison is removed when it is older."""
+LOCK = ".lock"
+"""Held in a finished comparison's directory by whoever changes it: its host no longer does."""
 
 
 def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None = None, small: Upload | None = None) -> Path:
@@ -139,6 +137,15 @@ def load(directory: Path) -> Comparison:
         raise AppError("This comparison was written by another version or is damaged. Start a new one.") from error
 
 
+def load_finished(directory: Path) -> Comparison:
+    """Read a comparison that is to be changed. Raises `core.errors.UsageError` when it is gone or still runs."""
+    job = load(directory)
+    if job.active:
+        # Its host holds the whole document and would write over the change.
+        raise UsageError("This comparison still runs. Wait until it has finished.")
+    return job
+
+
 def find(job_id: str) -> Path | None:
     """The directory of a stored comparison, or None."""
     directory = directory_of(job_id)
@@ -205,37 +212,13 @@ def delete(job_id: str) -> None:
         shutil.rmtree(directory)
 
 
-def expire() -> None:
-    """Delete unpinned comparisons that are too old, the oldest when all together are too large, and what no comparison owns."""
-    limits = settings()
-    total = 0
-    for job in sorted(all_jobs(None), key=lambda each: each.created_at, reverse=True):
-        directory = limits.comparisons / job.id
-        total += _size_bytes(directory)
-        too_old = seconds_since(job.created_at) > limits.keep_days * DAY_S
-        if not job.active and not job.pinned and (too_old or total > limits.max_store_mib * MIB):
-            shutil.rmtree(directory, ignore_errors=True)
-    for directory in _directories(limits.comparisons):
-        with contextlib.suppress(FileNotFoundError):
-            if not (directory / "job.json").exists() and time.time() - directory.stat().st_mtime > ORPHAN_AGE_S:
-                shutil.rmtree(directory, ignore_errors=True)
-
-
-def _size_bytes(directory: Path) -> int:
-    total = 0
-    for file in directory.glob("*"):
-        # Files may be renamed or deleted while they are counted.
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total
-
-
-def _directories(root: Path) -> list[Path]:
+def directories(root: Path) -> list[Path]:
+    """Everything in a store that has the name of a comparison."""
     return [each for each in root.iterdir() if JOB_ID.fullmatch(each.name) and each.is_dir()] if root.is_dir() else []
 
 
 def all_jobs(root: Path | None) -> Iterator[Comparison]:
     """Every comparison that can be read, in no order. One that is being deleted or comes from another version is left out."""
-    for directory in _directories(root or settings().comparisons):
+    for directory in directories(root or settings().comparisons):
         with contextlib.suppress(AppError):
             yield load(directory)
