@@ -194,11 +194,7 @@ def remove(directory: Path, row_id: str) -> None:
 
 def _stored(directory: Path, name: str | None, row: Row) -> Layers:
     """A picture of the comparison. None is larger than its results."""
-    try:
-        data = (directory / (name or "")).read_bytes()
-    except OSError as error:
-        raise UsageError(jobs.GONE) from error
-    picture = decode(data, at_least=(row.width or 0, row.height or 0))
+    picture = jobs.read_picture(directory, name, at_least=(row.width or 0, row.height or 0))
     return Layers(picture.rgb, picture.alpha)
 
 

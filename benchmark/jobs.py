@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 from pydantic import ValidationError
 
 from benchmark import given_small, parts
@@ -23,7 +24,7 @@ from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, UsageError
 from core.files import write_atomically
-from core.image import ALPHA8, RGB8, encode_png
+from core.image import ALPHA8, RGB8, Picture, decode, encode_png
 from core.settings import settings
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,15 @@ def keep_picture(directory: Path, rgb: RGB8, alpha: ALPHA8 | None = None) -> str
     return name
 
 
+def read_picture(directory: Path, name: str | None, *, at_least: tuple[int, int] = (0, 0)) -> Picture:
+    """A stored picture's pixels; one of this width and height is read whatever the limits are. Raises `UsageError` when it is gone."""
+    try:
+        data = (directory / (name or "")).read_bytes()
+    except OSError as error:
+        raise UsageError(GONE) from error
+    return decode(data, at_least=at_least)
+
+
 def picture_path(job_id: str, name: str) -> Path | None:
     """The file behind the address of a picture; None for anything that is not one of ours."""
     directory = directory_of(job_id)
@@ -159,6 +169,40 @@ def load_finished(directory: Path) -> Comparison:
         # Its host holds the whole document and would write over the change.
         raise UsageError("This comparison still runs. Wait until it has finished.")
     return job
+
+
+def reopen(directory: Path, row_id: str, *, tile_px: int | None = None) -> None:
+    """Queue a finished comparison again for one of its rows that gave no picture; the others keep their results.
+
+    Parameters
+    ----------
+    row_id:
+        The row's upscaler.
+    tile_px:
+        Side of the tiles to run it with; None: as before.
+
+    Raises
+    ------
+    core.errors.UsageError
+        The comparison is gone, still runs, has no pictures to run on, or no such row.
+    """
+    load_finished(directory)
+    with FileLock(directory / LOCK):
+        job = load_finished(directory)
+        if job.image is None or not run_again(job, row_id, tile_px):
+            raise UsageError("This can't be run again. Press Compare.")
+        job.state, job.reason, job.finished_at, job.queued_at = "queued", None, None, now()
+        job.host_pid, job.host_mark = os.getpid(), process_mark(os.getpid())
+        save(directory, job)
+
+
+def run_again(job: Comparison, row_id: str, tile_px: int | None) -> bool:
+    """Put a waiting row in the place of one that gave no picture; False where there is none of this upscaler."""
+    for index, row in enumerate(job.rows):
+        if row.upscaler == row_id and row.given is None and row.status not in (None, "ok"):
+            job.rows[index] = row.again(tile_px)
+            return True
+    return False
 
 
 def find(job_id: str) -> Path | None:
