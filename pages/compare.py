@@ -20,6 +20,7 @@ from benchmark.presentation.results import (
 from benchmark.presentation.table import PROTOCOLS, order_note, table
 from benchmark.schema import Comparison
 from core.errors import AppError
+from ui.failures import act, action_error, is_fetching, with_downloads
 from ui.given import given_results
 from ui.image_route import picture_url
 from ui.looks import looks
@@ -64,28 +65,33 @@ def button(setup: Setup, job: Comparison | None) -> None:
         st.error(error)
 
 
-def results(job_id: str, *, drawn_active: bool) -> None:
-    """Everything below the set-up; drawn again every half second while the comparison runs."""
-    if st.session_state.get("start_asked") or st.query_params.get("job", job_id) != job_id:
-        # From a failed tile or for a whole picture, both buttons of this part; a new comparison needs the whole page.
+def results(job_id: str, *, drawn_busy: bool) -> None:
+    """Everything below the set-up; drawn again every half second while the comparison runs or fetches weights."""
+    if st.query_params.get("job", job_id) != job_id:
+        # For a whole picture, by a button of this part: a new comparison needs the whole page.
         st.rerun()
     try:
         job = engine().load(job_id)
     except AppError as error:
         st.info(str(error))
         return
+    busy = job.active or is_fetching(job)
+    if busy and not drawn_busy:
+        # By the button of a failed tile: from now on the page follows it.
+        st.rerun()
     status = page_line(job, engine().ahead(job) if job.state == "queued" else 0)
     notes = job.image.notes if job.image else []
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
-        pictures = shown_maps(job, engine().directory(job), looks(job), partial(picture_url, job.id))
+        pictures = with_downloads(shown_maps(job, engine().directory(job), looks(job), partial(picture_url, job.id)), job)
+    action_error()
     if any(picture.url for picture in pictures):
         viewer(
             pictures,
             frame=frame(job),
             key="viewer",
             follow_newest=job.active or is_fresh(job),
-            on_action=lambda _: ask_to_start(),
+            on_action=partial(act, job),
             **start_view(job),
         )
     st.caption(MEANING if job.mode == "restore" else MEANING_AS_IS)
@@ -105,7 +111,7 @@ def results(job_id: str, *, drawn_active: bool) -> None:
         st.caption(plain(note))
     if job.active:
         return
-    if drawn_active:
+    if drawn_busy and not busy:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
     if job.user != jobs.EVERYBODY:
@@ -133,4 +139,5 @@ if st.session_state.pop("start_asked", False) and setup.problem() is None:
 with place:
     button(setup, job)
 shown = job or welcome_job()
-st.fragment(results, run_every=POLL_S if shown.active else None)(shown.id, drawn_active=shown.active)
+busy = shown.active or is_fetching(shown)
+st.fragment(results, run_every=POLL_S if busy else None)(shown.id, drawn_busy=busy)

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import upscalers
-from benchmark import example, jobs, maps
+from benchmark import example, jobs, keeping, maps
 from benchmark.local_engine import LocalEngine
 from benchmark.presentation.results import page_line, start_view
 from benchmark.samples import sample_path
@@ -88,7 +88,7 @@ def test_the_viewer_begins_at_the_face_with_bicubic_and_real_esrgan() -> None:
 def test_nobody_can_delete_it_and_it_is_in_nobodys_store() -> None:
     before = {file.name: file.read_bytes() for file in jobs.EXAMPLE_FOLDER.iterdir()}
     LocalEngine().delete(jobs.EXAMPLE)
-    jobs.expire()
+    keeping.expire()
     jobs.close_interrupted()
     assert {file.name: file.read_bytes() for file in jobs.EXAMPLE_FOLDER.iterdir()} == before
     assert list(jobs.all_jobs(None)) == []
