@@ -7,22 +7,14 @@ import streamlit as st
 
 from benchmark import jobs
 from benchmark.given_small import Upload
-from benchmark.presentation.format import plain, seconds
-from benchmark.presentation.results import (
-    MEANING,
-    MEANING_AS_IS,
-    frame,
-    is_fresh,
-    page_line,
-    shown_maps,
-    start_view,
-)
-from benchmark.presentation.table import PROTOCOLS, order_note, table
+from benchmark.presentation.format import seconds
+from benchmark.presentation.results import NAMES_HIDDEN, frame, is_fresh, page_line, shown_maps, start_view
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.given import given_results
 from ui.image_route import picture_url
 from ui.looks import looks
+from ui.scores import scores
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.taking_away import taking_away
@@ -79,8 +71,9 @@ def results(job_id: str, *, drawn_active: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
         pictures = shown_maps(job, engine().root / job.id, looks(job), partial(picture_url, job.id))
+    state = None
     if any(picture.url for picture in pictures):
-        viewer(
+        state = viewer(
             pictures,
             frame=frame(job),
             key="viewer",
@@ -88,21 +81,11 @@ def results(job_id: str, *, drawn_active: bool) -> None:
             on_action=lambda _: ask_to_start(),
             **start_view(job),
         )
-    st.caption(MEANING if job.mode == "restore" else MEANING_AS_IS)
-    protocol = "rgb"
-    if job.mode == "restore":
-        protocol = st.segmented_control(
-            "Scores",
-            list(PROTOCOLS),
-            format_func=lambda key: PROTOCOLS[key],
-            key="protocol",
-            default="rgb",
-            required=True,
-            label_visibility="collapsed",
-        )
-    st.html(table(job, str(protocol)))
-    if note := order_note(job):
-        st.caption(plain(note))
+    names_hidden = state is not None and state.names_hidden
+    if names_hidden:
+        st.caption(NAMES_HIDDEN)
+    else:
+        scores(job)
     if job.active:
         return
     if drawn_active:
@@ -110,8 +93,9 @@ def results(job_id: str, *, drawn_active: bool) -> None:
         st.rerun()
     if job.user != jobs.EVERYBODY:
         given_results(job)
-    whole_buttons(job)
-    use_model(job)
+    if not names_hidden:
+        whole_buttons(job)
+        use_model(job)
     taking_away(job)
 
 
