@@ -25,6 +25,8 @@ from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, P
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
 """What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
+ROW_SHARES = (9, 7)
+"""Of the width of the list: what an upscaler is, and whether it can run."""
 DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
 """Models that are expected to take longer are not chosen unasked."""
@@ -162,7 +164,8 @@ def _way() -> tuple[Mode, int]:
 
 def _upscalers(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
     """The picker: a button that opens the families, each with its members, their price and whether they can run."""
-    specs = [spec for spec in upscalers.registry() if spec.supports(scale)]
+    everything = list(upscalers.registry())
+    specs = [spec for spec in everything if spec.supports(scale)]
     picks, unasked = picked(), _picks(scale, size)
     for spec in specs:
         picks[spec.id] = st.session_state.get(_pick_key(spec), picks.get(spec.id, unasked.get(spec.id, False)))
@@ -172,10 +175,13 @@ def _upscalers(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
         ready, none = st.columns(2)
         ready.button("Ready ones", on_click=_pick_all, args=(specs, scale, True), width="stretch")
         none.button("None", on_click=_pick_all, args=(specs, scale, False), width="stretch")
-        for group, members in groupby(specs, key=lambda spec: spec.group):
+        for group, members in groupby(everything, key=lambda spec: spec.group):
             st.markdown(f"**{group}**")
             for spec in members:
-                _upscaler_row(spec, scale, size)
+                if spec.supports(scale):
+                    _upscaler_row(spec, scale, size)
+                else:
+                    _row_without_scale(spec, scale)
         if active := [download.upscaler_id for download in downloads().active()]:
             st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
     st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
@@ -186,7 +192,7 @@ def _upscaler_row(spec: UpscalerSpec, scale: int, size: tuple[int, int]) -> None
     status = spec.status(scale)
     call_s = expected_call_s(spec, scale, size)
     about = f"about {seconds(call_s)}" if call_s is not None else "time unknown"
-    name, action = st.columns([3, 1], vertical_alignment="center")
+    name, action = st.columns(ROW_SHARES, vertical_alignment="center")
     with name.container(gap=None):
         st.checkbox(spec.name, value=picked()[spec.id], key=_pick_key(spec), help=spec.summary)
         st.caption(f"{about} · {spec.license} · {spec.aim}")
@@ -201,6 +207,13 @@ def _upscaler_row(spec: UpscalerSpec, scale: int, size: tuple[int, int]) -> None
             st.rerun()
     else:
         action.caption(status.text, help=status.reason)
+
+
+def _row_without_scale(spec: UpscalerSpec, scale: int) -> None:
+    name, action = st.columns(ROW_SHARES, vertical_alignment="center")
+    # The visitor's choice at other scales is kept elsewhere, and comes back with them.
+    name.checkbox(spec.name, value=False, key=f"not at {scale} {spec.id}", disabled=True, help=spec.summary)
+    action.caption(f"Not at x{scale}")
 
 
 def _watch_downloads(active: list[str]) -> None:
