@@ -25,7 +25,7 @@ from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, P
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
 """What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
-ROW_SHARES = (9, 7)
+ROW_SHARES = (5, 3)
 """Of the width of the list: what an upscaler is, and whether it can run."""
 DOWNLOAD_POLL_S = 0.5
 SLOW_S = 60.0
