@@ -75,7 +75,9 @@ def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best:
     name = f'<span class="ub-name">{escape(words.name)}</span>'
     if opens:
         name = f"<details><summary>{name}</summary></details>"
-    head = f'<th scope="row" title="{escape(words.summary)}">{name}{_badges(row, best=best)}</th>'
+    # A <details> gives no name to the cell that it stands in.
+    spoken = ", ".join([words.name, *(["best"] if best else []), *(text for _, text, _ in _badge_texts(row))])
+    head = f'<th scope="row" aria-label="{escape(spoken)}" title="{escape(words.summary)}">{name}{_badges(row, best=best)}</th>'
     if not row.output_path:
         text = row.reason if row.stage == "done" else STAGES[row.stage]
         cells, line = [], f'<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td>'
