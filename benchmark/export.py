@@ -15,7 +15,10 @@ from benchmark.schema import Comparison, Row
 PROGRESS_FIELDS = {"stage", "tiles_done", "tiles_total", "progress_unit", "expected_s", "started_at"}
 """What is of interest only while a comparison runs."""
 TILE_PX = 384
-LABEL_PX = 44
+FONT_PX = 15
+NAME_LINES = 2
+"""A longer name is cut, so that it never stands over its neighbour's tile."""
+MIN_TILE_PX = 96
 GAP_PX = 8
 
 
@@ -135,27 +138,49 @@ def archive(directory: Path, job: Comparison) -> bytes:
 
 def strip(directory: Path, job: Comparison) -> Image.Image:
     """The same crop, from the middle, of the original, the downscaled picture and each result, side by side with names and scores."""
-    tiles: list[tuple[str, Image.Image]] = []
+    tiles: list[tuple[str, str, Image.Image]] = []
     scale = job.scale if job.mode == "as-is" else 1
     if job.original_path:
-        tiles.append(("Original", _crop(directory / job.original_path, scale)))
+        tiles.append(("Original", "", _crop(directory / job.original_path, scale)))
     if job.downscaled_path:
-        tiles.append(("Downscaled", _crop(directory / job.downscaled_path, job.scale)))
+        tiles.append(("Downscaled", "", _crop(directory / job.downscaled_path, job.scale)))
     for row in job.rows:
         if row.output_path:
             psnr_db = row.scores["rgb"].psnr_db if row.scores else None
-            name = label_of(row).name
-            tiles.append((f"{name}\n{psnr_db:.2f} dB" if psnr_db is not None else name, _crop(directory / row.output_path, 1)))
-    height = max((tile.height for _, tile in tiles), default=0)
-    width = sum(max(tile.width, 96) + GAP_PX for _, tile in tiles) + GAP_PX
-    sheet = Image.new("RGB", (width, height + LABEL_PX + 2 * GAP_PX), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+            score = "" if psnr_db is None else f"{psnr_db:.2f} dB"
+            tiles.append((label_of(row).name, score, _crop(directory / row.output_path, 1)))
+    font = ImageFont.load_default(FONT_PX)
+    widths = [max(tile.width, MIN_TILE_PX) for *_, tile in tiles]
+    labels = ["\n".join(filter(None, (*_lines(name, width, font), score))) for (name, score, _), width in zip(tiles, widths, strict=True)]
+    line_px = FONT_PX + 4
+    label_px = GAP_PX // 2 + line_px * max((label.count("\n") + 1 for label in labels), default=0)
+    height = max((tile.height for *_, tile in tiles), default=0)
+    sheet = Image.new("RGB", (sum(widths) + GAP_PX * (len(widths) + 1), label_px + height + 2 * GAP_PX), "white")
+    draw = ImageDraw.Draw(sheet)
     left = GAP_PX
-    for label, tile in tiles:
+    for label, (*_, tile), width in zip(labels, tiles, widths, strict=True):
         draw.multiline_text((left, GAP_PX), label, fill="black", font=font)
-        sheet.paste(tile, (left, LABEL_PX + GAP_PX))
-        left += max(tile.width, 96) + GAP_PX
+        sheet.paste(tile, (left, label_px + GAP_PX))
+        left += width + GAP_PX
     return sheet
+
+
+def _lines(name: str, width_px: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """A name in at most `NAME_LINES` lines of this width: broken between words where that is possible, cut where it is too long."""
+    lines: list[str] = []
+    rest = " ".join(name.split())
+    while rest and len(lines) < NAME_LINES:
+        if font.getlength(rest) <= width_px:
+            return [*lines, rest]
+        last = len(lines) == NAME_LINES - 1
+        mark = "…" if last else ""
+        end = next((end for end in range(len(rest) - 1, 1, -1) if font.getlength(rest[:end] + mark) <= width_px), 1)
+        space = rest.rfind(" ", 0, end + 1)
+        if space > 0 and not last:
+            end = space
+        lines.append(rest[:end].rstrip() + mark)
+        rest = rest[end:].lstrip()
+    return lines
 
 
 def _crop(path: Path, enlarge: float) -> Image.Image:

@@ -7,23 +7,15 @@ import streamlit as st
 
 from benchmark import jobs
 from benchmark.given_small import Upload
-from benchmark.presentation.format import plain, seconds
-from benchmark.presentation.results import (
-    MEANING,
-    MEANING_AS_IS,
-    frame,
-    is_fresh,
-    page_line,
-    shown_maps,
-    start_view,
-)
-from benchmark.presentation.table import PROTOCOLS, order_note, table
+from benchmark.presentation.format import seconds
+from benchmark.presentation.results import NAMES_HIDDEN, frame, is_fresh, page_line, shown_maps, start_view
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.failures import act, action_error, is_fetching, with_downloads
 from ui.given import given_results
 from ui.image_route import picture_url
 from ui.looks import looks
+from ui.scores import scores
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.taking_away import taking_away
@@ -85,8 +77,9 @@ def results(job_id: str, *, drawn_busy: bool) -> None:
         st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
         pictures = with_downloads(shown_maps(job, engine().directory(job), looks(job), partial(picture_url, job.id)), job)
     action_error()
+    state = None
     if any(picture.url for picture in pictures):
-        viewer(
+        state = viewer(
             pictures,
             frame=frame(job),
             key="viewer",
@@ -94,21 +87,11 @@ def results(job_id: str, *, drawn_busy: bool) -> None:
             on_action=partial(act, job),
             **start_view(job),
         )
-    st.caption(MEANING if job.mode == "restore" else MEANING_AS_IS)
-    protocol = "rgb"
-    if job.mode == "restore":
-        protocol = st.segmented_control(
-            "Scores",
-            list(PROTOCOLS),
-            format_func=lambda key: PROTOCOLS[key],
-            key="protocol",
-            default="rgb",
-            required=True,
-            label_visibility="collapsed",
-        )
-    st.html(table(job, str(protocol)))
-    if note := order_note(job):
-        st.caption(plain(note))
+    names_hidden = state is not None and state.names_hidden
+    if names_hidden:
+        st.caption(NAMES_HIDDEN)
+    else:
+        scores(job)
     if job.active:
         return
     if drawn_busy and not busy:
@@ -116,8 +99,9 @@ def results(job_id: str, *, drawn_busy: bool) -> None:
         st.rerun()
     if job.user != jobs.EVERYBODY:
         given_results(job)
-    whole_buttons(job)
-    use_model(job)
+    if not names_hidden:
+        whole_buttons(job)
+        use_model(job)
     taking_away(job)
 
 

@@ -31,6 +31,8 @@ def taking_away(job: Comparison) -> None:
         return
     own = job.user != jobs.EVERYBODY
     with st.container(horizontal=True, key="taking away"):
+        # Only narrow screens show it, and hide the rest of the row until it is open.
+        st.html('<details class="ub-menu"><summary>Save and share</summary></details>')
         _links(key="links", data={"report": report_url(job.id), "job": job.id if own else None}, width="content")
         # The archive is made when it is asked for, not on each look at the page.
         st.download_button(

@@ -40,6 +40,7 @@ MEANING_AS_IS = (
     "*Agrees with your picture* is the PSNR between the two (higher is better), *Colour shift* their mean CIEDE2000 "
     "(lower is better; about 1 can just be seen). Both say whether a result is true to your picture, not whether it is sharp."
 )
+NAMES_HIDDEN = "Names are hidden, and the scores with them: judge by eye, then press Reveal."
 SAMPLE = "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
 Looks = Literal["pictures", "errors", "disagreement"]
 LOOKS: dict[Looks, str] = {"pictures": "Pictures", "errors": "Error maps", "disagreement": "Where results disagree"}

@@ -161,13 +161,13 @@ class ComparePage:
 
     def row(self, name: str) -> Locator:
         """The table's row of an upscaler."""
-        return self.page.locator(".ub-table tr").filter(has=self.page.locator("th[scope=row]", has_text=re.compile(f"^{name}")))
+        return self.page.locator(".ub-table tr").filter(has=self.page.locator("th[scope=row]", has_text=re.compile(f"^{re.escape(name)}")))
 
     def table(self) -> dict[str, dict[str, str]]:
         """The cells of all rows that have a picture, by upscaler and column."""
         return self.page.locator(".ub-table tbody tr:has(td[data-head])").evaluate_all(
             """rows => Object.fromEntries(rows.map((row) => [
-              row.querySelector('th').firstChild.textContent.trim(),
+              row.querySelector('.ub-name').textContent,
               Object.fromEntries([...row.querySelectorAll('td')].map((cell) => [cell.dataset.head, cell.textContent])),
             ]))"""
         )
