@@ -1,7 +1,6 @@
 """What a metric is, and how one is averaged over a picture without needing memory for the whole of it."""
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from core.errors import ImageError
+from runtimes.base import usable_cores
 
 STRIP_PIXELS = 1 << 17
 """Map pixels of a strip: long enough for threads to overlap, and little memory."""
@@ -119,6 +119,6 @@ def mean_over_strips(
     if len(starts) == 1:
         total = sum_from(0)
     else:
-        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1, 8)) as pool:
+        with ThreadPoolExecutor(min(len(starts), usable_cores(), 8)) as pool:
             total = math.fsum(pool.map(sum_from, starts))
     return total / (map_height * map_width * math.prod(channels))
