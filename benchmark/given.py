@@ -19,7 +19,7 @@ from benchmark.labels import label_of
 from benchmark.schema import Comparison, GivenFile, Mode, Region, Row
 from benchmark.scoring import Layers, score_row
 from core.errors import ImageError, UsageError
-from core.image import Picture, decode, encode_png, safe_stem
+from core.image import Picture, decode, safe_stem
 from core.settings import settings
 
 RUNTIME = "given"
@@ -163,7 +163,7 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
         small = original if job.mode == "as-is" else _stored(directory, job.downscaled_path, row)
         result = Layers(picture.rgb, picture.alpha)
         score_row(job, row, result, small=small, original=None if job.mode == "as-is" else original)
-        row.output_path = jobs.store_picture(directory, encode_png(picture.rgb, picture.alpha))
+        row.output_path = jobs.keep_picture(directory, picture.rgb, picture.alpha)
         job.rows.append(row)
         jobs.save(directory, job)
     return row

@@ -6,6 +6,7 @@ The directory is the only state: whoever can read it, in whatever process, now o
 import contextlib
 import datetime
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -17,13 +18,16 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from benchmark import given_small
+from benchmark import given_small, parts
 from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, UsageError
 from core.files import write_atomically
+from core.image import ALPHA8, RGB8, encode_png
 from core.settings import MIB, settings
+
+log = logging.getLogger(__name__)
 
 DAY_S = 86_400
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{16}")
@@ -104,6 +108,17 @@ def store_picture(directory: Path, png: bytes) -> str:
     name = f"{hashlib.sha256(png).hexdigest()[:32]}.png"
     if not (directory / name).exists():
         write_atomically(directory / name, png)
+    return name
+
+
+def keep_picture(directory: Path, rgb: RGB8, alpha: ALPHA8 | None = None) -> str:
+    """Code pixels as PNG and keep them, a large picture also in the form that parts are cut from; returns the file name."""
+    name = store_picture(directory, encode_png(rgb, alpha))
+    try:
+        parts.keep_levels(directory / name, rgb, alpha)
+    except OSError as error:
+        # They are made again when somebody looks at them; the picture itself is there.
+        log.warning("The parts of %s could not be kept: %s", directory / name, error)
     return name
 
 

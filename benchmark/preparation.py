@@ -11,7 +11,7 @@ from benchmark.degradation import crop_to_multiple, downscale
 from benchmark.environment import machine_facts
 from benchmark.regions import check_region
 from benchmark.schema import Comparison, ImageFacts
-from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, safe_stem
+from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, safe_stem
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +67,9 @@ def prepare(directory: Path, job: Comparison) -> Prepared:
         has_alpha=alpha is not None,
         notes=notes,
     )
-    job.original_path = jobs.store_picture(directory, encode_png(original, alpha))
+    job.original_path = jobs.keep_picture(directory, original, alpha)
     if job.mode == "restore":
-        job.downscaled_path = jobs.store_picture(directory, encode_png(small, small_alpha))
+        job.downscaled_path = jobs.keep_picture(directory, small, small_alpha)
         job.downscaled_height, job.downscaled_width = small.shape[:2]
     job.machine = machine_facts()
     for row in job.rows:
@@ -88,7 +88,7 @@ def _compared_part(directory: Path, job: Comparison, picture: Picture) -> tuple[
     if region is None:
         return picture.rgb, picture.alpha
     check_region(region, picture.width, picture.height)
-    job.whole_path = jobs.store_picture(directory, encode_png(picture.rgb, picture.alpha))
+    job.whole_path = jobs.keep_picture(directory, picture.rgb, picture.alpha)
     alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
     return np.ascontiguousarray(region.cut(picture.rgb)), alpha
 
@@ -100,7 +100,7 @@ def _given_small(directory: Path, job: Comparison, picture: Picture, notes: list
     notes += ["The small picture is your own.", *(f"Small picture: {note}" for note in given.notes)]
     if region is None:
         return given.rgb, given.alpha
-    job.whole_downscaled_path = jobs.store_picture(directory, encode_png(given.rgb, given.alpha))
+    job.whole_downscaled_path = jobs.keep_picture(directory, given.rgb, given.alpha)
     part = given_small.part(region, scale)
     alpha = None if given.alpha is None else np.ascontiguousarray(part.cut(given.alpha))
     return np.ascontiguousarray(part.cut(given.rgb)), alpha

@@ -22,7 +22,7 @@ from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
 from core.errors import AppError
-from core.image import RGB8, encode_png, resize_alpha
+from core.image import RGB8, resize_alpha
 from runtimes.base import Precision
 from upscalers.spec import UpscalerSpec
 
@@ -172,7 +172,7 @@ class ComparisonRun:
         alpha = None if self._pictures.small_alpha is None else resize_alpha(self._pictures.small_alpha, width, height)
         original = Layers(self._pictures.original, self._pictures.original_alpha) if self.job.mode == "restore" else None
         score_row(self.job, row, Layers(result, alpha), small=Layers(self._pictures.small, self._pictures.small_alpha), original=original)
-        row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
+        row.output_path = jobs.keep_picture(self.directory, result, alpha)
 
     def _warm_call(self, entry: _Timed) -> bool:
         """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""

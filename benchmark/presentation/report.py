@@ -50,7 +50,13 @@ def chunks(directory: Path, job: Comparison) -> Iterator[bytes]:
     # A picture's address inside the file is the id of the element that holds it: its stored name.
     pictures = [replace(picture, action="") for picture in shown_pictures(job, str)]
     yield (_head(job) + _body(job) + "</main>\n").encode()
-    view = {"pictures": [asdict(picture) for picture in pictures], "frame": frame(job), "follow_newest": False, "pick": None}
+    view = {
+        "pictures": [asdict(picture) for picture in pictures],
+        "frame": frame(job),
+        "follow_newest": False,
+        "pick": None,
+        "parts_above_px": None,
+    }
     yield _data("view", {**view, **start_view(job)}).encode()
     yield _data("comparison", {**export.document(job), "created_at": job.created_at, "finished_at": job.finished_at}).encode()
     for name in dict.fromkeys(picture.url for picture in pictures if picture.url):

@@ -114,6 +114,7 @@ class Compare {
       side: ["left", "right"].find((side) => sides[side] === picture.id) ?? "",
       picked: choice.pick === picture.id,
       gone: choice.isGone(picture),
+      inParts: this.data.parts_above_px !== null && picture.width * picture.height > this.data.parts_above_px,
     })));
     this.writeSelects(ordered, sides);
     const seen = JSON.stringify(sides);
