@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: state in a temporary directory, and the data that lies outside the repository."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,32 @@ def server() -> Iterator[LocalServer]:
 def cache(own_home: Path) -> Path:
     """Where fetched weights are kept."""
     return own_home / "weights"
+
+
+@pytest.fixture(scope="session")
+def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layers of AlexNet that LPIPS looks at, with random weights, in a file as its publisher makes it."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    # Output channels, input channels and side of the kernel, by the number of the layer.
+    layers = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+    weights = {}
+    for number, (outputs, inputs, side) in layers.items():
+        spread = (2 / (inputs * side * side)) ** 0.5
+        weights[f"features.{number}.weight"] = torch.randn(outputs, inputs, side, side, generator=generator) * spread
+        weights[f"features.{number}.bias"] = torch.randn(outputs, generator=generator) * 0.1
+    path = tmp_path_factory.mktemp("alexnet") / "alexnet-owt-7be5be79.pth"
+    torch.save({**weights, "classifier.1.weight": torch.zeros(2, 2)}, path)
+    return path
+
+
+@pytest.fixture
+def random_alexnet(alexnet_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That file where LPIPS finds it, as if it were the published one."""
+    from core.weights import sha256_of
+    from metrics import learned
+
+    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(alexnet_file.parent))
+    monkeypatch.setattr(learned, "ALEXNET", dataclasses.replace(learned.ALEXNET, sha256=sha256_of(alexnet_file)))
+    return alexnet_file
