@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import metrics
+import upscalers
 from benchmark.degradation import CROP_RULE, DEFAULT_DOWNSCALE, DOWNSCALERS, Pixels8
 from benchmark.schema import Comparison, ProtocolScores, Row
 from core.image import ALPHA8, RGB8, on_white
@@ -49,6 +50,8 @@ def score_row(job: Comparison, row: Row, result: Layers, *, small: Layers, origi
     core.errors.ImageError
         Result and original differ in size.
     """
+    spec = upscalers.find(row.upscaler)
+    row.tile_dependent = row.tile is not None and spec is not None and spec.whole_picture
     if original is not None:
         scale, channels = int(job.scale), job.image.stored_channels if job.image else 3
         scores = metrics.score(result.on_white(), original.on_white(), scale=scale, stored_channels=channels)

@@ -90,7 +90,7 @@ def compare(
     added = added_results(add or (), given.frame(plan.mode, scale, (picture.width, picture.height), plan.region))
     if out:
         make_folder(out)
-    with _finished(plan, source, image.name, small) as (directory, _):
+    with finished(plan, source, image.name, small) as (directory, _):
         for name, upload in added:
             given.add(directory, upload, name=name)
         job = jobs.load(directory)
@@ -138,7 +138,7 @@ def upscale(
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
     make_folder(out.parent)
-    with _finished(plan, source, image.name) as (directory, job):
+    with finished(plan, source, image.name) as (directory, job):
         row = job.rows[0]
         if row.output_path:
             out.write_bytes((directory / row.output_path).read_bytes())
@@ -152,7 +152,7 @@ def upscale(
 
 
 @contextmanager
-def _finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
+def finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
     """Run a comparison in a directory that lives as long as this context, showing progress on standard error."""
     with tempfile.TemporaryDirectory(prefix="upscale-bench-") as folder:
         engine = LocalEngine(Path(folder), log_file=settings().home / "logs" / "engine.log")
