@@ -58,6 +58,7 @@ requirements: .venv/.ready-dev
 
 readme: .venv/.ready
 	$(BIN)/python -m upscalers.catalogue README.md
+	$(BIN)/python -m metrics.catalogue README.md
 
 # The comparison that greets a visitor, with this machine's numbers; it needs the starter weights.
 example: .venv/.ready

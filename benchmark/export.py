@@ -59,33 +59,66 @@ def table_csv(job: Comparison) -> str:
     return buffer.getvalue()
 
 
-def result_name(job: Comparison, row: Row) -> str:
-    """File name of a result outside the store: `opencv-espcn_x4_bird.png`."""
-    return f"{row.upscaler}_x{row.scale:g}_{_stem(job)}.png"
-
-
 def folder(job: Comparison, out: Path) -> Path:
     """Where below `out` what belongs to a comparison is written."""
     return out / f"x{job.scale:g}"
 
 
-def write_pictures(directory: Path, job: Comparison, out: Path) -> dict[str, Path]:
-    """Write each result and the strip to `out/x{scale}/`; returns the path of each upscaler's result."""
-    place = folder(job, out)
+def report_path(job: Comparison, out: Path) -> Path:
+    """Where below `out` the report of a comparison is written: `x4/report_x4_bird.html`."""
+    return folder(job, out) / f"report_{_ending(job, out)}.html"
+
+
+def write(directory: Path, job: Comparison, out: Path) -> dict[str, Path]:
+    """Write each result, the strip and the document to `out/x{scale}/`; returns the path of each upscaler's result.
+
+    A later comparison of the same picture at the same scale takes the place of an earlier one. Another picture of the same name does
+    not: the start of its SHA-256 comes to its name.
+    """
+    place, ending = folder(job, out), _ending(job, out)
     place.mkdir(parents=True, exist_ok=True)
     written = {}
     for row in job.rows:
         if row.output_path:
-            written[row.upscaler] = place / result_name(job, row)
+            written[row.upscaler] = place / _result_name(row, ending)
             written[row.upscaler].write_bytes((directory / row.output_path).read_bytes())
     if written:
-        strip(directory, job).save(place / f"strip_x{job.scale:g}_{_stem(job)}.png")
+        strip(directory, job).save(place / f"strip_{ending}.png")
+    (place / f"comparison_{ending}.json").write_text(_exported(job, ending), encoding="utf-8")
     return written
+
+
+def _ending(job: Comparison, out: Path) -> str:
+    """How the names of all files of a comparison below `out` end: `x4_bird`."""
+    ending = _plain_ending(job)
+    try:
+        earlier = json.loads((folder(job, out) / f"comparison_{ending}.json").read_bytes())["image"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or nothing that says which picture it was
+        return ending
+    return ending if job.image is None or earlier == job.image.sha256 else f"{ending}-{job.image.sha256[:8]}"
+
+
+def _plain_ending(job: Comparison) -> str:
+    return f"x{job.scale:g}_{_stem(job)}"
+
+
+def _result_name(row: Row, ending: str) -> str:
+    """File name of a result outside the store: `opencv-espcn_x4_bird.png`."""
+    return f"{row.upscaler}_{ending}.png"
+
+
+def _exported(job: Comparison, ending: str) -> str:
+    """The document as a file that lies beside the results and names them."""
+    exported = document(job)
+    for line, row in zip(exported["rows"], job.rows, strict=True):
+        if row.output_path:
+            line["output_path"] = _result_name(row, ending)
+    return json.dumps(exported, indent=2)
 
 
 def archive(directory: Path, job: Comparison) -> bytes:
     """A ZIP with all pictures, the strip, `comparison.csv` and `comparison.json`."""
-    buffer = io.BytesIO()
+    buffer, ending = io.BytesIO(), _plain_ending(job)
     # PNG is compressed already.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for name, path in (("original", job.original_path), ("downscaled", job.downscaled_path)):
@@ -93,17 +126,13 @@ def archive(directory: Path, job: Comparison) -> bytes:
                 file.write(directory / path, f"{name}_{_stem(job)}.png")
         for row in job.rows:
             if row.output_path:
-                file.write(directory / row.output_path, result_name(job, row))
+                file.write(directory / row.output_path, _result_name(row, ending))
         if job.original_path:
             picture = io.BytesIO()
             strip(directory, job).save(picture, "PNG")
-            file.writestr(f"strip_x{job.scale:g}_{_stem(job)}.png", picture.getvalue())
+            file.writestr(f"strip_{ending}.png", picture.getvalue())
         file.writestr("comparison.csv", table_csv(job), zipfile.ZIP_DEFLATED)
-        exported = document(job)
-        for row in exported["rows"]:
-            if row["output_path"]:
-                row["output_path"] = f"{row['upscaler']}_x{row['scale']:g}_{_stem(job)}.png"
-        file.writestr("comparison.json", json.dumps(exported, indent=2), zipfile.ZIP_DEFLATED)
+        file.writestr("comparison.json", _exported(job, ending), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ from streamlit.components.v2 import component
 from benchmark import export, jobs
 from benchmark.schema import Comparison
 from ui.image_route import report_url
-from ui.state import engine
+from ui.keeping import keeping_buttons, keeping_line
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="row">
@@ -43,7 +43,7 @@ def taking_away(job: Comparison) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        if own and st.button("Delete this comparison", icon=":material/delete:", type="tertiary"):
-            engine().delete(job.id)
-            st.query_params.pop("job", None)
-            st.rerun()
+        if own:
+            keeping_buttons(job)
+    if own:
+        keeping_line(job)

@@ -23,7 +23,6 @@ from benchmark.presentation.table import PROTOCOLS, order_note, table
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison
 
-FILE_NAME = "report.html"
 # Three bytes are four characters of base64: pieces of a multiple of three join without padding.
 PIECE_BYTES = 3 * 2**18
 MACHINE = {

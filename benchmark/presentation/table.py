@@ -180,4 +180,5 @@ def _waited(row: Row) -> tuple[str, str]:
 
 def _runtime(row: Row) -> tuple[str, str]:
     tiles = f", tiles of {row.tile}" if row.tile else ""
-    return f"{row.runtime} {row.precision}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
+    chosen = f", tiles of {row.tile}" if row.tile and row.tile_limit else ""
+    return f"{row.runtime} {row.precision}{chosen}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
