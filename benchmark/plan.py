@@ -8,6 +8,7 @@ from benchmark.degradation import DOWNSCALERS
 from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
+from metrics import MORE
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
 from upscalers.spec import SCORED_SCALES, UpscalerSpec, check_seed
@@ -32,6 +33,8 @@ class Plan:
     seed: int | None = None
     """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
+    metrics: Sequence[str] = ()
+    """Names from `metrics.MORE`: computed when everything has been timed."""
 
     def __post_init__(self) -> None:
         """Raises `UsageError` when something in the plan can't be done by anything."""
@@ -45,6 +48,9 @@ class Plan:
             raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
         check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
+        MORE.select(self.metrics)
+        if self.metrics and self.mode == "as-is":
+            raise UsageError("Metrics compare with an original; a picture that is upscaled as it is has none. Leave them out.")
         if self.runtime != "auto":
             RUNTIMES.get(self.runtime)
         for upscaler_id in self.options:

@@ -6,6 +6,7 @@ from html import escape
 from benchmark.labels import label_of
 from benchmark.presentation.format import mebibytes, number, seconds
 from benchmark.schema import Comparison, Row
+from metrics import METRICS, MetricSpec
 
 TIE_DB = 0.05
 """Upscalers whose PSNR differs by no more than this are equally good."""
@@ -20,7 +21,8 @@ def table(job: Comparison, protocol: str) -> str:
     Added results stand apart: their aim is not known.
     """
     scored = job.mode == "restore"
-    scores = ["PSNR dB", "SSIM", "MSE"] if scored else ["Agrees with your picture", "Colour shift"]
+    more = [metric for metric in METRICS if scored and metric.option in job.metrics and protocol in metric.protocols]
+    scores = ["PSNR dB", "SSIM", "MSE", *(metric.short_name for metric in more)] if scored else ["Agrees with your picture", "Colour shift"]
     heads = ["Upscaler", *scores, "Per picture", "You waited", "Memory", "Runtime"]
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
@@ -30,7 +32,7 @@ def table(job: Comparison, protocol: str) -> str:
             continue
         body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{heading}</th></tr>'
         best = set() if aim == "added" else _best(rows, protocol)
-        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
+        body += "".join(_table_row(row, protocol, heads, more, scored=scored, best=row.upscaler in best) for row in rows)
     return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
@@ -67,7 +69,7 @@ def _best(rows: list[Row], protocol: str) -> set[str]:
     return {upscaler_id for upscaler_id, value in psnr_db.items() if value == top or top - value <= TIE_DB}
 
 
-def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool) -> str:
+def _table_row(row: Row, protocol: str, heads: list[str], more: list[MetricSpec], *, scored: bool, best: bool) -> str:
     words = label_of(row)
     name = f'<th scope="row" title="{escape(words.summary)}">{escape(words.name)}{_badges(row, best=best)}</th>'
     if not row.output_path:
@@ -79,12 +81,17 @@ def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best:
             ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or _agreement_title(row)),
             (number(scores.ssim, 4), scores.reason or ""),
             (number(scores.mse, 2), scores.reason or ""),
+            *((number(scores.more.get(metric.id), 4), scores.reasons.get(metric.id) or _direction(metric)) for metric in more),
         ]
     else:
         agreement, shift = agreement_cells(row)
         cells = [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
     cells += _costs(row)
     return f"<tr>{name}{''.join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))}</tr>"
+
+
+def _direction(metric: MetricSpec) -> str:
+    return f"{metric.name}: {'higher' if metric.higher_is_better else 'lower'} is better"
 
 
 def agreement_cells(row: Row) -> tuple[str, str]:
