@@ -8,6 +8,7 @@ from benchmark.degradation import DOWNSCALERS
 from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
+from core.settings import settings
 from metrics import MORE
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
@@ -35,6 +36,8 @@ class Plan:
     repeats: int | None = None
     metrics: Sequence[str] = ()
     """Names from `metrics.MORE`: computed when everything has been timed."""
+    tile_px: int | None = None
+    """Side of the tiles into which large pictures are cut, in input pixels, for all upscalers that can; None: each one's own."""
 
     def __post_init__(self) -> None:
         """Raises `UsageError` when something in the plan can't be done by anything."""
@@ -46,6 +49,8 @@ class Plan:
             raise UsageError(f"A scale lies between 1 and 16; got {self.scale:g}.")
         if self.repeats is not None and not 0 <= self.repeats <= 1000:
             raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
+        if self.tile_px is not None and not 1 <= self.tile_px <= settings().max_input_side:
+            raise UsageError(f"Tiles have a side of 1 to {settings().max_input_side} pixels; got {self.tile_px}.")
         check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
         MORE.select(self.metrics)
@@ -62,7 +67,8 @@ class Plan:
         return [self._row(upscaler_id) for upscaler_id in dict.fromkeys(self.upscaler_ids)]
 
     def _row(self, upscaler_id: str) -> Row:
-        spec = upscalers.get(upscaler_id)
+        own = upscalers.get(upscaler_id)
+        spec = own.with_tile(self.scale, self.tile_px)
         options = spec.options(self.options.get(upscaler_id, {}))
         status = spec.status(self.scale)
         reason = status.reason
@@ -87,6 +93,7 @@ class Plan:
             runtime=runtime_id,
             precision=precision,
             threads=1 if spec.runtimes == ("pillow",) else usable_cores(),
+            tile_limit=None if spec is own else self.tile_px,
             options=options,
             seed=spec.seed_for(self.seed),
             progress_unit=spec.progress_unit,

@@ -33,6 +33,8 @@ def prepare(directory: Path, job: Comparison) -> Prepared:
     core.errors.AppError
         The picture can't be compared: damaged, too small, or smaller than its region.
     """
+    if job.image is not None:
+        return _prepared_before(directory, job)
     source = directory / jobs.SOURCE
     name = (directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
     picture = decode(source.read_bytes(), name=name)
@@ -72,14 +74,28 @@ def prepare(directory: Path, job: Comparison) -> Prepared:
         job.downscaled_path = jobs.keep_picture(directory, small, small_alpha)
         job.downscaled_height, job.downscaled_width = small.shape[:2]
     job.machine = machine_facts()
+    _expect(job, small)
+    jobs.forget_source(directory)
+    return Prepared(original, alpha, small, small_alpha)
+
+
+def _prepared_before(directory: Path, job: Comparison) -> Prepared:
+    """The stored pictures of a comparison of which a part is run again. Raises `core.errors.UsageError` when they are gone."""
+    original = jobs.read_picture(directory, job.original_path)
+    small = original if job.mode == "as-is" else jobs.read_picture(directory, job.downscaled_path)
+    _expect(job, small.rgb)
+    return Prepared(original.rgb, original.alpha, small.rgb, small.alpha)
+
+
+def _expect(job: Comparison, small: RGB8) -> None:
+    """Note in each row that waits what a call is expected to take."""
     for row in job.rows:
         spec = upscalers.find(row.upscaler)
-        if spec is not None:
+        if spec is not None and row.status is None:
+            spec = spec.with_tile(row.scale, row.tile_limit)
             pixels = estimates.processed_pixels(spec, row.scale, *small.shape[:2])
             expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
             row.expected_s = expected.seconds if expected else None
-    jobs.forget_source(directory)
-    return Prepared(original, alpha, small, small_alpha)
 
 
 def _compared_part(directory: Path, job: Comparison, picture: Picture) -> tuple[RGB8, ALPHA8 | None]:

@@ -83,20 +83,32 @@ class ComparisonRun:
         self._pictures = prepare(self.directory, self.job)
         self._save()
         yield
-        waiting = [row for row in self.job.rows if row.status is None]
-        timed: list[_Timed] = []
-        for row in sorted(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0)):
-            if self._cancelled:
+        while not self._cancelled:
+            timed: list[_Timed] = []
+            while (row := self._cheapest_waiting()) is not None:
+                if self._cancelled:
+                    return
+                entry = self._first_call(row)
+                if entry is not None:
+                    timed.append(entry)
+                yield
+            self._pool.wait_until_idle(self._is_cancelled)
+            yield from self._second_pass(timed)
+            yield from self._third_pass([entry.row for entry in timed])
+            if self._close(self._done, unless_waiting=True):
                 return
-            entry = self._first_call(row)
-            if entry is not None:
-                timed.append(entry)
-            yield
-        self._pool.wait_until_idle(self._is_cancelled)
-        yield from self._second_pass(timed)
-        yield from self._third_pass([entry.row for entry in timed])
-        if not self._cancelled:
-            self._close(self._done)
+
+    def again(self, row_id: str, tile_px: int | None) -> bool:
+        """Run a row that gave no picture once more, from any thread; False when this comparison is closed or has no such row."""
+        with self._saving:
+            if self._closed or not jobs.run_again(self.job, row_id, tile_px):
+                return False
+            jobs.save(self.directory, self.job)
+        return True
+
+    def _cheapest_waiting(self) -> Row | None:
+        waiting = [row for row in self.job.rows if row.status is None]
+        return min(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0), default=None)
 
     def _second_pass(self, timed: list[_Timed]) -> Iterator[None]:
         """Warm calls in turns until every model has had its share."""
@@ -146,6 +158,7 @@ class ComparisonRun:
             return None
         except CallFailedError as failure:
             row.status, row.reason, row.stage = failure.status, failure.reason, "done"
+            row.tile = self._tile(row, spec)
             if model is not None:
                 self._pool.forget(model)
             return None
@@ -178,6 +191,11 @@ class ComparisonRun:
             raise CallFailedError("failed", f"Its picture could not be kept ({type(error).__name__}): free disk or memory.") from error
         row.status, row.stage = "ok", "timing"
         return entry
+
+    def _tile(self, row: Row, spec: UpscalerSpec) -> int | None:
+        """The side of the tiles in which the picture is run; None when it is run whole."""
+        tiling = spec.with_tile(row.scale, row.tile_limit).tiling.get(int(row.scale))
+        return None if tiling is None or tiling.takes_whole(*self._pictures.small.shape[:2]) else tiling.tile_px
 
     def _hold(self, model: Model) -> None:
         """Make the model the one that `cancel` ends; a cancel that came a moment before ends it here."""
@@ -238,6 +256,7 @@ class ComparisonRun:
         spec = upscalers.find(row.upscaler)
         if spec is None:
             return
+        spec = spec.with_tile(row.scale, row.tile_limit)
         height, width = self._pictures.small.shape[:2]
         if is_typical and not row.contended:
             pixels = estimates.processed_pixels(spec, row.scale, height, width)
@@ -263,11 +282,13 @@ class ComparisonRun:
 
         self._close(mark)
 
-    def _close(self, mark: Callable[[], None]) -> None:
-        """Write the last state, once; nothing is written after it."""
+    def _close(self, mark: Callable[[], None], *, unless_waiting: bool = False) -> bool:
+        """Write the last state, once; nothing is written after it. False where a row waits, asked for meanwhile, and that matters."""
         with self._saving:
             if self._closed:
-                return
+                return True
+            if unless_waiting and self._cheapest_waiting() is not None:
+                return False
             self._closed = True
             mark()
             try:
@@ -276,6 +297,7 @@ class ComparisonRun:
             except OSError:
                 # A full disk, or somebody deleted the directory: there is nowhere to write it down.
                 log.exception("Comparison %s could not be closed", self.job.id)
+        return True
 
     def _save(self, *, durable: bool = True) -> None:
         with self._saving:
@@ -293,4 +315,5 @@ def _key(row: Row, spec: UpscalerSpec) -> ModelKey:
         threads=row.threads,
         options=tuple(sorted(row.options.items())),
         weights=tuple(file.sha256 for file in spec.required_weights(row.scale)),
+        tile_px=row.tile_limit,
     )

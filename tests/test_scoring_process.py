@@ -99,7 +99,7 @@ def test_documents_tables_and_downloads_have_it(engine: LocalEngine, compared: C
         {**each, "output_path": f"{each['upscaler']}_x4_picture.png"} for each in document["rows"]
     ]
     html = table(compared, "rgb")
-    assert f'<td data-head="VIF" title="VIF (pixel domain): higher is better">{value:.4f}</td>' in html
+    assert f'<td data-head="VIF" title="Higher is better">{value:.4f}</td>' in html
     assert 'data-head="VIF"' not in table(compared, "y")
     assert f'title="{scores["y"].reasons["ms_ssim"]}">–</td>' in table(compared, "y")
     facts = dict(use_of(row).facts)
