@@ -14,6 +14,7 @@ Layouts, with names in any case:
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,8 @@ from upscalers.spec import SCORED_SCALES
 
 SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib"))
 """Files with another ending are left out."""
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+"""What their headers are read as, in Pillow's words."""
 UNREADABLE = "unreadable"
 """Stands for the hash of a file that can't be read."""
 Role = Literal["HR", "LR"]
@@ -252,7 +255,7 @@ def _read(path: Path) -> SourceFile:
     except OSError:
         return SourceFile(path, UNREADABLE, None)
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             return SourceFile(path, sha256, image.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         # Only the estimate of the time needs the size; the decoder will say what is wrong.
