@@ -59,6 +59,8 @@ class RunPlan:
     datasets: tuple[Dataset, ...]
     scales: tuple[int, ...]
     upscaler_ids: tuple[str, ...]
+    ready_only: bool = False
+    """Leave out what can't run here, instead of having cells that say so."""
     lr: str = AUTO
     """Where the small pictures come from: `AUTO`, `GIVEN`, or the id of a downscale method."""
     runtimes: tuple[str, ...] = ("auto",)
@@ -98,6 +100,7 @@ class RunPlan:
             "datasets": [{"name": dataset.name, "pictures": len(dataset), "sha256": dataset.sha256} for dataset in self.datasets],
             "scales": list(self.scales),
             "upscalers": list(dict.fromkeys(self.upscaler_ids)),
+            "ready_only": self.ready_only,
             "lr": self.lr,
             "downscale_libraries": {method: DOWNSCALERS.get(method).library_version() for method in sorted(filter(None, methods))},
             "runtimes": list(self.runtimes),
@@ -181,7 +184,8 @@ class RunPlan:
                 given_small.mark_rows(plan, made)
             for row in made:
                 # The interpolators have one runtime, whichever are asked for.
-                rows.setdefault((row.upscaler, row.runtime, row.precision), row)
+                if not (self.ready_only and row.status):
+                    rows.setdefault((row.upscaler, row.runtime, row.precision), row)
         return list(rows.values())
 
     def _plans(self, dataset: Dataset, scale: int) -> list[Plan]:
