@@ -25,7 +25,7 @@ def verify(as_json: AsJson = False) -> None:
     else:
         for problem in report.problems:
             typer.echo(f"{problem.kind}: {problem.place}: {problem.text}")
-        looked = ", ".join(f"{count} {name}" for name, count in counted.items())
+        looked = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counted.items())
         typer.echo(f"{looked}: {len(report.problems) or 'no'} problem{'s' if len(report.problems) != 1 else ''}")
     if report.problems:
         raise typer.Exit(1)
