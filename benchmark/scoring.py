@@ -1,15 +1,53 @@
 """From a result to the scores in its row, whoever made it."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import metrics
+import upscalers
 from benchmark.degradation import CROP_RULE, DEFAULT_DOWNSCALE, DOWNSCALERS, Pixels8
-from benchmark.schema import Comparison, ProtocolScores, Row
+from benchmark.schema import Comparison, ImageFacts, Mode, ProtocolScores, Region, Row
+from benchmark.scoring_process import Request, ScoringProcess
 from core.image import ALPHA8, RGB8, on_white
 from metrics.protocol import Fingerprint
 
 LR_PROTOCOL = "lr"
 """In fingerprints: all channels of every pixel of the small picture."""
+
+
+class Conditions(Protocol):
+    """What scores depend on beside the row: a `benchmark.schema.Comparison`, or the picture of a dataset run."""
+
+    @property
+    def mode(self) -> Mode:
+        """Whether there is an original."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Factor between the small and the large picture."""
+        ...
+
+    @property
+    def downscale(self) -> str:
+        """The method that made the small picture, where it was made here."""
+        ...
+
+    @property
+    def lr_sha256(self) -> str | None:
+        """Of the file of the small picture, where it was given."""
+        ...
+
+    @property
+    def region(self) -> Region | None:
+        """The part that is compared; None for the whole picture."""
+        ...
+
+    @property
+    def image(self) -> ImageFacts | None:
+        """The picture."""
+        ...
 
 
 class Layers(NamedTuple):
@@ -28,7 +66,7 @@ class Layers(NamedTuple):
         return on_white(self.rgb, self.alpha)
 
 
-def score_row(job: Comparison, row: Row, result: Layers, *, small: Layers, original: Layers | None) -> None:
+def score_row(job: Conditions, row: Row, result: Layers, *, small: Layers, original: Layers | None) -> None:
     """Put all scores of a result into its row.
 
     Parameters
@@ -49,6 +87,8 @@ def score_row(job: Comparison, row: Row, result: Layers, *, small: Layers, origi
     core.errors.ImageError
         Result and original differ in size.
     """
+    spec = upscalers.find(row.upscaler)
+    row.tile_dependent = row.tile is not None and spec is not None and spec.whole_picture
     if original is not None:
         scale, channels = int(job.scale), job.image.stored_channels if job.image else 3
         scores = metrics.score(result.on_white(), original.on_white(), scale=scale, stored_channels=channels)
@@ -65,7 +105,40 @@ def score_row(job: Comparison, row: Row, result: Layers, *, small: Layers, origi
     row.lr_fingerprint = fingerprint(job, row, LR_PROTOCOL, row.lr_downscale)
 
 
-def consistency_method(job: Comparison) -> str:
+def score_more(directory: Path, job: Comparison, row: Row, process: ScoringProcess, cancelled: Callable[[], bool] = lambda: False) -> None:
+    """Add the metrics that were asked for to the scores of a row whose picture is stored.
+
+    Parameters
+    ----------
+    directory:
+        That of the comparison.
+    process:
+        Where they are computed.
+    cancelled:
+        Asked meanwhile.
+
+    Raises
+    ------
+    CancelledError
+        `cancelled` said True; the row is as it was.
+    """
+    if not (job.metrics and row.scores and row.output_path and job.original_path):
+        return
+    request = Request(
+        names=job.metrics,
+        result=str(directory / row.output_path),
+        original=str(directory / job.original_path),
+        width=row.width or 0,
+        height=row.height or 0,
+        scale=int(job.scale),
+        stored_channels=job.image.stored_channels if job.image else 3,
+    )
+    for protocol, scores in process.ask(request, cancelled).items():
+        row.scores[protocol].more.update(scores["values"])
+        row.scores[protocol].reasons.update(scores["reasons"])
+
+
+def consistency_method(job: Conditions) -> str:
     """How results are shrunk to be compared with the small picture: as that was made; by bicubic where that is not known."""
     made_here = job.mode == "restore" and job.lr_sha256 is None
     return job.downscale if made_here else DEFAULT_DOWNSCALE
@@ -92,7 +165,7 @@ def shrink(result: Layers, size: tuple[int, int], method: str) -> Layers:
     return Layers(shrunk(result.rgb), None if result.alpha is None else shrunk(result.alpha))
 
 
-def fingerprint(job: Comparison, row: Row, protocol: str, downscale: str | None) -> str:
+def fingerprint(job: Conditions, row: Row, protocol: str, downscale: str | None) -> str:
     """Id of everything that a score of this row depends on; `downscale` is None where nobody knows how the small picture was made."""
     region = job.region
     return Fingerprint(

@@ -18,9 +18,9 @@ class WorkerPool:
     """The models in memory."""
 
     def __init__(self) -> None:
-        self._models: dict[ModelKey, Model] = {}
+        self._models: dict[tuple[ModelKey, int], Model] = {}
         self._lock = threading.Lock()
-        self._light_process: WorkerProcess | None = None
+        self._light_processes: dict[int, WorkerProcess] = {}
         self._idle = threading.Event()
         self._idle.set()
 
@@ -29,7 +29,7 @@ class WorkerPool:
         self._idle.clear()
         try:
             with self._lock:
-                self._light()
+                self._light(0)
             if sys.platform == "linux":
                 # The first child starts when the imports are done.
                 process = process_context(next(runtime.id for runtime in RUNTIMES if runtime.preload)).Process(target=_nothing, daemon=True)
@@ -43,17 +43,23 @@ class WorkerPool:
         while not self._idle.wait(POLL_S) and not cancelled():
             pass
 
-    def get(self, key: ModelKey) -> Model:
-        """This model; in a new process unless it is warm."""
+    def get(self, key: ModelKey, place: int = 0) -> Model:
+        """This model; in a new process unless it is warm.
+
+        Parameters
+        ----------
+        place:
+            Models at different places have processes of their own: all comparisons share place 0, and dataset runs have the others.
+        """
         with self._lock:
-            model = self._models.get(key)
+            model = self._models.get((key, place))
             if model is None or not model.process.alive:
                 if key.runtime == LIGHT_RUNTIME:
-                    process = self._light()
+                    process = self._light(place)
                 else:
                     self._make_room()
                     process = WorkerProcess(key.runtime)
-                model = self._models[key] = Model(process, key)
+                model = self._models[key, place] = Model(process, key)
             return model
 
     def forget(self, model: Model) -> None:
@@ -62,13 +68,14 @@ class WorkerPool:
         with self._lock:
             self._drop_dead()
 
-    def _light(self) -> WorkerProcess:
-        if self._light_process is None or not self._light_process.alive:
-            self._light_process = WorkerProcess(LIGHT_RUNTIME)
-        return self._light_process
+    def _light(self, place: int) -> WorkerProcess:
+        process = self._light_processes.get(place)
+        if process is None or not process.alive:
+            process = self._light_processes[place] = WorkerProcess(LIGHT_RUNTIME)
+        return process
 
     def _make_room(self) -> None:
-        """Unload the least recently used models until the budget holds."""
+        """Unload the least recently used models until the budget holds; one that works is let alone."""
         self._drop_dead()
         budget_mib = settings().warm_memory_mib
         processes = sorted({model.process for model in self._models.values()}, key=lambda process: process.used_at)
@@ -76,6 +83,8 @@ class WorkerPool:
         for process in processes:
             if used_mib <= budget_mib:
                 break
+            if process.busy:
+                continue
             used_mib -= process.memory_mib()
             process.end()
         self._drop_dead()
@@ -95,8 +104,8 @@ class WorkerPool:
     def close(self) -> None:
         """End all processes."""
         self.close_idle(-1)
-        if self._light_process is not None:
-            self._light_process.end()
+        for process in self._light_processes.values():
+            process.end()
 
 
 def _nothing() -> None:
