@@ -48,12 +48,13 @@ def connect(address: str | None, workers: int, *, allow_open: bool = False) -> N
     if release < OLDEST:
         raise UnavailableError(f"Ray {version('ray')} is not safe: {OLDEST[0]}.{OLDEST[1]} or newer is needed (pip install -U ray).")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        # A mode that somebody chose for other clusters must not open this one; Ray reads it when it is imported.
+        os.environ.pop("RAY_AUTH_MODE", None)
     import ray
 
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        # A mode that somebody chose for other clusters must not open this one.
-        os.environ["RAY_AUTH_MODE"] = "token"
         ray.init(address="local", num_cpus=workers, include_dashboard=False, _node_ip_address=LOOPBACK, **quiet)
         protect_token()
         return
