@@ -75,6 +75,8 @@ class Row(_Document):
     """Calls that ran side by side on the machine; times of rows with more than one never rank with exclusive ones."""
     tile: int | None = None
     """Side of the tiles in input pixels; None when the picture was run whole."""
+    tile_dependent: bool = False
+    """Whether those tiles have changed its pixels, because the model looks at the whole picture."""
     tile_limit: int | None = None
     """The side that a person asked for; None: the upscaler's own."""
     options: dict[str, OptionValue] = Field(default_factory=dict)

@@ -76,8 +76,8 @@ def compare(
         upscaler_ids=ids,
         downscale=downscale,
         runtime=runtime,
-        precision=_precision(precision),
-        options=_options(option),
+        precision=parse_precision(precision),
+        options=parse_options(option),
         region=parse_region(region) if region else None,
         seed=seed,
         tile_px=tile,
@@ -95,7 +95,7 @@ def compare(
     added = added_results(add or (), given.frame(plan.mode, scale, (picture.width, picture.height), plan.region))
     if out:
         make_folder(out)
-    with _finished(plan, source, image.name, small) as (directory, _):
+    with finished(plan, source, image.name, small) as (directory, _):
         for name, upload in added:
             given.add(directory, upload, name=name)
         job = jobs.load(directory)
@@ -133,8 +133,8 @@ def upscale(
         upscaler_ids=[upscaler],
         mode="as-is",
         runtime=runtime,
-        precision=_precision(precision),
-        options=_options(option),
+        precision=parse_precision(precision),
+        options=parse_options(option),
         seed=seed,
         tile_px=tile,
         repeats=0,
@@ -143,7 +143,7 @@ def upscale(
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
     make_folder(out.parent)
-    with _finished(plan, source, image.name) as (directory, job):
+    with finished(plan, source, image.name) as (directory, job):
         row = job.rows[0]
         if row.output_path:
             out.write_bytes((directory / row.output_path).read_bytes())
@@ -157,7 +157,7 @@ def upscale(
 
 
 @contextmanager
-def _finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
+def finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
     """Run a comparison in a directory that lives as long as this context, showing progress on standard error."""
     with tempfile.TemporaryDirectory(prefix="upscale-bench-") as folder:
         engine = LocalEngine(Path(folder), log_file=settings().home / "logs" / "engine.log")
@@ -261,7 +261,8 @@ def _ready_ids(scale: int) -> list[str]:
     return ids
 
 
-def _options(given: list[str] | None) -> dict[str, dict[str, object]]:
+def parse_options(given: list[str] | None) -> dict[str, dict[str, object]]:
+    """Each `--option ID.key=value`, by upscaler. Raises `core.errors.UsageError`."""
     options: dict[str, dict[str, object]] = {}
     for text in given or []:
         name, equals, value = text.partition("=")
@@ -272,7 +273,8 @@ def _options(given: list[str] | None) -> dict[str, dict[str, object]]:
     return options
 
 
-def _precision(name: str) -> Precision | None:
+def parse_precision(name: str) -> Precision | None:
+    """What `--precision` says; None for auto. Raises `core.errors.UsageError`."""
     match name:
         case "auto":
             return None

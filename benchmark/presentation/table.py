@@ -150,6 +150,9 @@ def _badge_texts(row: Row) -> list[tuple[str, str, str]]:
     if row.trained_for_another:
         title = f"Its weights were trained on pictures shrunk by {row.trained_for_another}"
         badges.append(("ub-note", "trained for another downscale", title))
+    if row.tile_dependent:
+        title = f"It looks at the whole picture and was run in tiles of {row.tile} pixels: run whole, its result is a little different"
+        badges.append(("ub-note", "scored in tiles", title))
     if row.verified_weights is False:
         badges.append(("ub-note", "unverified weights", f"The file's sha256 is not the published one: {row.weights_sha256}"))
     if row.contended:
