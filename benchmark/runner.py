@@ -29,6 +29,8 @@ from upscalers.spec import UpscalerSpec
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.2
+SMALLEST_FOR_HALF_PX = 16
+"""Shorter sides are computed in f32 whatever was asked for: half the bits of a few pixels give colours that were never there."""
 
 
 @dataclass(eq=False)
@@ -79,6 +81,9 @@ class ComparisonRun:
             return
         self.job.state = "running"
         self._pictures = prepare(self.directory, self.job)
+        if min(self._pictures.small.shape[:2]) < SMALLEST_FOR_HALF_PX:
+            for row in self.job.rows:
+                row.precision = row.precision if row.given else "f32"
         self._save()
         yield
         while not self._cancelled:

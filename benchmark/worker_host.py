@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark import estimates, jobs
+from benchmark.conversions import Conversions
 from benchmark.runner import ComparisonRun
 from benchmark.timing import LOCK_POLL_S, machine_lock
 from benchmark.worker_pool import WorkerPool
@@ -40,6 +41,7 @@ class Scheduler:
         self._queues: OrderedDict[str, deque[tuple[ComparisonRun, Iterator[None]]]] = OrderedDict()
         self._changed = threading.Condition()
         self._closing = False
+        self._conversions = Conversions(lambda: not self._queues)
 
     def submit(self, directory: Path) -> None:
         """Queue a comparison, unless it was stopped on its way here."""
@@ -74,6 +76,7 @@ class Scheduler:
             self._changed.notify()
         for run in self._runs():
             run.cancel(jobs.SERVER_STOPPED)
+        self._conversions.close()
 
     def serve(self) -> None:
         """Work until `close`."""
@@ -86,7 +89,8 @@ class Scheduler:
             user, steps = entry
             if self._is_over(steps):
                 with self._changed:
-                    self._queues[user].popleft()
+                    run, _ = self._queues[user].popleft()
+                    self._conversions.want(run.job)
                     if not self._queues[user]:
                         del self._queues[user]
             if time.monotonic() - rested_at > REST_EVERY_S:

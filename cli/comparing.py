@@ -34,7 +34,7 @@ SLOW_S = 60.0
 
 ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF or BMP, up to 25 MP.", show_default=False)]
 Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=value; may be given several times.")]
-Runtime = Annotated[str, typer.Option(help="auto, torch or opencv.")]
+Runtime = Annotated[str, typer.Option(help="auto, openvino, torch or opencv.")]
 Tile = Annotated[
     int | None,
     typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         return self.home / "models"
 
     @property
+    def converted(self) -> Path:
+        """Where networks converted for a faster runtime are kept."""
+        return self.home / "converted"
+
+    @property
     def comparisons(self) -> Path:
         """Where comparisons are kept, one directory each."""
         return self.home / "comparisons"

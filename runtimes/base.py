@@ -62,6 +62,12 @@ class NetworkSource:
     """An ONNX file without external data."""
     module: "Callable[[], torch.nn.Module] | None" = None
     """Builds the PyTorch module in f32 on the CPU, with its weights, in eval mode."""
+    code: str = ""
+    """With `module`: changes whenever the code or a library that builds it does."""
+    channels: int = 3
+    """With `module`: channels of its input."""
+    compile_per_size: bool = False
+    """With `module`: whether it runs much faster when it is compiled anew for each size of its input, as attention does."""
 
 
 @dataclass(frozen=True)

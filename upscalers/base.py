@@ -123,6 +123,17 @@ class Upscaler(ABC):
             raise ValueError(f"Expected uint8 (H, W, 3); got {image.dtype} {image.shape}.")
         return np.ascontiguousarray(self._run(image, self.spec.seed_for(seed), progress))
 
+    def needs_conversion(self, runtime: str) -> NetworkSource | None:
+        """The network that must be converted before it can run on `runtime`; None where nothing must.
+
+        Raises `core.errors.WeightsError` when a weight file is missing or damaged.
+        """
+        return None
+
+    def small_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of small pictures on which a converted network is compared with the original; the first is no square."""
+        return [(self._side(short), self._side(long)) for short, long in ((24, 56), (40, 33), (17, 17))]
+
     def _run(self, image: RGB8, seed: int | None, progress: Progress | None) -> RGB8:
         """Enlarge a picture; its pixels have been checked. `seed` is a number where the spec is stochastic."""
         tiles = self._tiles(*image.shape[:2])
@@ -202,6 +213,14 @@ class NetworkUpscaler(Upscaler):
     def _files(self) -> tuple[WeightFile, ...]:
         """The weight files that the options ask for."""
         return self.spec.required_weights(self.scale)
+
+    def needs_conversion(self, runtime: str) -> NetworkSource | None:
+        """See `Upscaler.needs_conversion`."""
+        if runtime != "openvino" or "torch" not in self.spec.runtimes:
+            return None
+        self._locate(self._files())
+        source = self._source()
+        return source if source.module is not None else None
 
     def _load(self, runtime: str, placement: Placement) -> None:
         self._locate(self._files())

@@ -32,6 +32,7 @@ from upscalers.custom_store import AddedModel, Fingerprint, fingerprint
 from upscalers.luma import enlarge_luma
 from upscalers.model_facts import ModelFacts
 from upscalers.model_rules import MAX_BYTES, exceeds_limits, is_damaged, one_line
+from upscalers.network_code import code_version
 from upscalers.spec import Aim, OptionValue, UpscalerSpec
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ class AddedUpscaler(NetworkUpscaler):
         weights = self.weights[0]
         if self._facts.format == "onnx":
             return NetworkSource(key=weights.sha256, onnx=weights.path)
-        return NetworkSource(key=weights.sha256, module=self._module)
+        return NetworkSource(
+            key=weights.sha256,
+            module=self._module,
+            code=code_version(),
+            channels=self._facts.channels,
+            compile_per_size=self._facts.architecture == "DAT",
+        )
 
     def _module(self) -> "torch.nn.Module":
         from upscalers.spandrel_files import as_module, open_network
@@ -203,7 +210,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
         summary=" ".join([f"Your own {facts.architecture} model, from {model.file_name}.", *facts.notes()]),
         aim=model.aim,
         scales=(facts.scale,),
-        runtimes=("openvino",) if facts.format == "onnx" else ("torch",),
+        runtimes=("openvino",) if facts.format == "onnx" else ("openvino", "torch"),
         license="unknown",
         reference="",
         weights={facts.scale: (file,)},
@@ -212,6 +219,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
         multiple_of_px=facts.multiple_of_px,
         parameter_count={facts.scale: facts.parameters},
         seconds_per_mp={facts.scale: facts.sample_s / useful_px * 1e6 * facts.sample_gflops / REFERENCE_GFLOPS},
+        speedup={} if facts.format == "onnx" else {"openvino": 2.5 if facts.architecture == "DAT" else 1.15},
         build=functools.partial(AddedUpscaler, facts=facts),
     )
 
