@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import catalogue, comparing, models, preparing, weights
+from cli import catalogue, comparing, models, preparing, tile_audit, weights
 from cli.address import LOCALHOST, SHARED, check_address, is_own
 from cli.output import make_folder
 from core.errors import AppError
@@ -26,6 +26,7 @@ app.command("upscalers")(catalogue.list_upscalers)
 app.command()(comparing.compare)
 app.command()(comparing.upscale)
 app.command("prepare")(preparing.prepare_upscalers)
+app.command()(tile_audit.tile_audit)
 
 weights_app = typer.Typer(no_args_is_help=True, help="The weight files of the upscalers.")
 weights_app.command("list")(weights.list_weights)

@@ -34,6 +34,7 @@ def accelerates_torch() -> bool:
     return has_gpu() or (sys.platform == "darwin" and platform.machine() == "arm64")
 
 
+@functools.cache
 def library_version(package: str) -> str | None:
     """The installed version of a package, without importing it; None where there is none."""
     try:

@@ -133,6 +133,8 @@ def status_line(job: Comparison, ahead: int) -> str:
         return f"{ahead} job{'s' if ahead != 1 else ''} ahead." if ahead else "Starting."
     if job.state == "running":
         if done == len(job.rows):
+            if job.metrics and all(row.stage == "done" for row in job.rows):
+                return "All pictures and times are here; computing more scores."
             return "All pictures are here; measuring warm times."
         left = [row.remaining_s(jobs.seconds_since(row.started_at) if row.started_at else 0.0) for row in job.rows]
         about = f", about {seconds(max(1.0, sum(each or 0.0 for each in left)))} left" if None not in left else ""
