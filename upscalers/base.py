@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError, UsageError, WeightsError
 from core.image import RGB8
-from core.weights import LocatedWeights, WeightFile, locate
+from core.weights import LocatedWeights, WeightFile, locate, status
 from runtimes import RUNTIMES
 from runtimes.base import F32, NetworkSource, Placement, Session
 from runtimes.tiling import Tile, Tiling, plan_tiles, run_tiled
@@ -123,10 +123,20 @@ class Upscaler(ABC):
             raise ValueError(f"Expected uint8 (H, W, 3); got {image.dtype} {image.shape}.")
         return np.ascontiguousarray(self._run(image, self.spec.seed_for(seed), progress))
 
-    def needs_conversion(self, runtime: str) -> NetworkSource | None:
+    def needs_conversion(self, runtime: str, *, reads_weights: bool = True) -> NetworkSource | None:
         """The network that must be converted before it can run on `runtime`; None where nothing must.
 
-        Raises `core.errors.WeightsError` when a weight file is missing or damaged.
+        Parameters
+        ----------
+        runtime:
+            Id of the runtime.
+        reads_weights:
+            Whether weight files are read to tell their hashes. To show a state, those remembered of unchanged files will do.
+
+        Raises
+        ------
+        core.errors.WeightsError
+            A weight file is missing or damaged.
         """
         return None
 
@@ -174,9 +184,11 @@ class Upscaler(ABC):
     def _unload(self) -> None:
         """Release the network."""
 
-    def _locate(self, files: Sequence[WeightFile]) -> dict[WeightFile, LocatedWeights]:
+    def _locate(
+        self, files: Sequence[WeightFile], find: Callable[[WeightFile], LocatedWeights | None] = locate
+    ) -> dict[WeightFile, LocatedWeights]:
         """Find weight files and remember them. Raises `core.errors.WeightsError` when one is missing or can't be read."""
-        found = [(file, locate(file)) for file in files]
+        found = [(file, find(file)) for file in files]
         missing = [file for file, place in found if place is None]
         if missing:
             raise WeightsError(f"{self.spec.name} needs {listed(missing)}: {self.spec.remedy(missing)}")
@@ -214,11 +226,11 @@ class NetworkUpscaler(Upscaler):
         """The weight files that the options ask for."""
         return self.spec.required_weights(self.scale)
 
-    def needs_conversion(self, runtime: str) -> NetworkSource | None:
+    def needs_conversion(self, runtime: str, *, reads_weights: bool = True) -> NetworkSource | None:
         """See `Upscaler.needs_conversion`."""
         if runtime != "openvino" or "torch" not in self.spec.runtimes:
             return None
-        self._locate(self._files())
+        self._locate(self._files(), locate if reads_weights else lambda file: status(file).located)
         source = self._source()
         return source if source.module is not None else None
 

@@ -234,7 +234,7 @@ class UpscalerSpec:
     def conversion(self, scale: float, options: "Mapping[str, OptionValue] | None" = None) -> Entry | None:
         """What is stored of its network converted for OpenVINO; None when that is still to be done, or its weights are missing."""
         try:
-            source = self.build(self, scale, self.options(options or {})).needs_conversion("openvino")
+            source = self.build(self, scale, self.options(options or {})).needs_conversion("openvino", reads_weights=False)
         except (UsageError, WeightsError):
             return None
         return None if source is None else converted.find(source)
