@@ -44,6 +44,8 @@ __all__ = ["AddedUpscaler", "Fingerprint", "add", "facts_of", "fingerprint", "is
 
 MAX_NAME_CHARACTERS = 60
 MAX_FILE_NAME_CHARACTERS = 120
+PER_SIZE = ("DAT",)
+"""Architectures that are compiled for each size of their input, see `runtimes.base.NetworkSource.compile_per_size`."""
 PUNCTUATION = " .,+-_()'&@"
 """What names may have beside letters and digits: nothing that a page could take for a link, a picture or a colour."""
 
@@ -64,7 +66,7 @@ class AddedUpscaler(NetworkUpscaler):
             module=self._module,
             code=code_version(),
             channels=self._facts.channels,
-            compile_per_size=self._facts.architecture == "DAT",
+            compile_per_size=self._facts.architecture in PER_SIZE,
         )
 
     def _module(self) -> "torch.nn.Module":
@@ -200,7 +202,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
     """Raises `ValueError` when the facts do not fit together."""
     facts = model.facts
     file = WeightFile(name=f"{model_id}/{model.stored_name}", source=AddedSource(), sha256=model.sha256, size_bytes=facts.size_bytes)
-    strict = facts.fixed_side_px is not None
+    strict, compiled_per_size = facts.fixed_side_px is not None, facts.architecture in PER_SIZE
     # What a tile of a fixed size costs is paid for its core only.
     useful_px = (facts.tile_px - 2 * facts.overlap_px) ** 2 if strict else facts.sample_px
     return UpscalerSpec(
@@ -214,12 +216,12 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
         license="unknown",
         reference="",
         weights={facts.scale: (file,)},
-        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict)},
+        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict, even=compiled_per_size)},
         min_side_px=facts.min_side_px,
         multiple_of_px=facts.multiple_of_px,
         parameter_count={facts.scale: facts.parameters},
         seconds_per_mp={facts.scale: facts.sample_s / useful_px * 1e6 * facts.sample_gflops / REFERENCE_GFLOPS},
-        speedup={} if facts.format == "onnx" else {"openvino": 2.5 if facts.architecture == "DAT" else 1.15},
+        speedup={} if facts.format == "onnx" else {"openvino": 2.5 if facts.architecture in PER_SIZE else 1.15},
         build=functools.partial(AddedUpscaler, facts=facts),
     )
 

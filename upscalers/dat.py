@@ -42,7 +42,7 @@ def _row(
         license="Apache-2.0",
         reference="https://arxiv.org/abs/2308.03364",
         weights={scale: (file,) for scale, file in files.items()},
-        tiling=dict.fromkeys(SCALES, Tiling(tile_px, 16)),
+        tiling=dict.fromkeys(SCALES, Tiling(tile_px, 16, even=True)),
         # Its attention over channels takes averages over all it is given.
         whole_picture=True,
         min_side_px=16,
