@@ -139,6 +139,7 @@ def _matrix_rate(matrix_gflops: Callable[[], float], clock: Callable[[], float])
 
 def _contenders(upscaler_id: str, scale: int, threads: int) -> list[Contender]:
     import upscalers
+    from core.errors import UnavailableError
     from runtimes import RUNTIMES
     from runtimes.base import Placement
     from runtimes.conversion import convert
@@ -159,9 +160,14 @@ def _contenders(upscaler_id: str, scale: int, threads: int) -> list[Contender]:
     runtimes = ("torch",) if refused else ("torch", "openvino")
     ways: list[tuple[str, Precision]] = [(runtime, precision) for precision in ("f32", "bf16") for runtime in runtimes]
     for runtime, precision in ways:
-        if RUNTIMES.get(runtime).unavailable_reason() is None:
-            placement = Placement(device="cpu", precision=precision, threads=threads)
-            contenders.append(Contender(f"{runtime} {precision}", made().load(runtime, placement)))
+        if RUNTIMES.get(runtime).unavailable_reason() is not None:
+            continue
+        try:
+            upscaler = made().load(runtime, Placement(device="cpu", precision=precision, threads=threads))
+        except UnavailableError as error:
+            print(f"{upscaler_id}, {runtime} {precision}: {error}", file=sys.stderr)
+            continue
+        contenders.append(Contender(f"{runtime} {precision}", upscaler))
     return contenders
 
 
