@@ -185,6 +185,8 @@ class ComparisonRun:
         entry = _Timed(row, model, ContentionMeter())
         with entry.first_meter.measure(model.process.pid):
             called = model.call(self.job.id, self._pictures.small, row.seed, lambda done, total: self._progress(row, done, total))
+        # Not lasting: another picture, or the same model after other sizes, pays it again.
+        row.load_s = loaded.load_s + called.expect_s
         row.first_s, row.waited_s = called.seconds, time.monotonic() - started
         row.tile, row.peak_vram_mib = called.tile, called.peak_vram_mib
         row.base_rss_mib, row.peak_rss_mib = called.base_rss_mib, called.peak_rss_mib

@@ -47,6 +47,9 @@ class PlainSession:
     def __init__(self, module: "torch.nn.Module") -> None:
         self.module = module
 
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
+
     def run(self, batch: Any) -> Any:  # noqa: ANN401 - arrays, as in `runtimes.base.Session`
         """See `runtimes.base.Session.run`."""
         import torch

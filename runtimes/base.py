@@ -89,6 +89,16 @@ class Session(Protocol):
         """The device as people call it: `CPU`, `NVIDIA H200`."""
         ...
 
+    def expect(self, height: int, width: int) -> None:
+        """Do ahead what only the first input of a size needs, such as compiling for it; part of loading, not of a call.
+
+        Raises
+        ------
+        core.errors.UnavailableError
+            The runtime can't compute in the precision asked for.
+        """
+        ...
+
     def run(self, batch: F32) -> F32:
         """Run the network and wait for its result.
 

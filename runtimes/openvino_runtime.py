@@ -48,6 +48,9 @@ class OpenVINOSession:
             raise RuntimeError("The session is closed.")
         return self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
+
     def run(self, batch: F32) -> F32:
         """See `runtimes.base.Session.run`."""
         if self._request is None:
@@ -90,19 +93,28 @@ class SizedSession:
         """The number format in which it computes, as OpenVINO itself states it. Raises where nothing was run yet."""
         return next(reversed(self._sessions.values())).precision
 
-    def run(self, batch: F32) -> F32:
-        """See `runtimes.base.Session.run`. The first call of a size compiles, which takes a second or more."""
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: compiles, which takes a second or more."""
         if self._model is None:
             raise RuntimeError("The session is closed.")
-        session = self._sessions.get(batch.shape)
-        if session is None:
+        self._session((1, self._model.input(0).partial_shape[1].get_length(), height, width))
+
+    def run(self, batch: F32) -> F32:
+        """See `runtimes.base.Session.run`."""
+        return self._session(batch.shape).run(batch)
+
+    def _session(self, shape: tuple[int, ...]) -> OpenVINOSession:
+        """The network compiled for inputs of this shape; the sizes not used for longest are given up for it."""
+        if self._model is None:
+            raise RuntimeError("The session is closed.")
+        if shape not in self._sessions:
             while len(self._sessions) >= KEPT_SIZES:
                 self._sessions.popitem(last=False)[1].close()
             sized = self._model.clone()
-            sized.reshape(list(batch.shape))
-            session = self._sessions[batch.shape] = OpenVINOSession(compile_network(sized, self._name, self._placement))
-        self._sessions.move_to_end(batch.shape)
-        return session.run(batch)
+            sized.reshape(list(shape))
+            self._sessions[shape] = OpenVINOSession(compile_network(sized, self._name, self._placement))
+        self._sessions.move_to_end(shape)
+        return self._sessions[shape]
 
     def peak_vram_mib(self) -> float | None:
         """A CPU has no device memory of its own."""

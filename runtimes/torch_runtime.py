@@ -89,6 +89,9 @@ class TorchSession:
         """The device as people call it."""
         return self._place.name
 
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
+
     def run(self, batch: F32) -> F32:
         """See `runtimes.base.Session.run`. Copying the result to the host waits for the device."""
         import torch

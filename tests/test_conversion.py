@@ -21,7 +21,7 @@ from core.errors import UnavailableError
 from runtimes import converted
 from runtimes.base import NetworkSource, Placement, Precision
 from runtimes.conversion import convert
-from runtimes.openvino_runtime import OpenVINORuntime, OpenVINOSession, SizedSession
+from runtimes.openvino_runtime import OpenVINORuntime, OpenVINOSession, SizedSession, compile_network
 from tests import networks
 from tests.engine_helpers import run, wait_until
 from tests.pictures import noise, png, scene
@@ -152,6 +152,29 @@ def test_the_compiled_network_computes_in_the_precision_of_the_row(case: Case, p
     assert isinstance(inner, OpenVINOSession)
     assert inner._compiled is not None
     assert inner._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == precision
+
+
+def test_a_network_compiled_per_size_is_compiled_ahead_of_the_call_and_once_for_all_tiles(written, monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaler = written(CASES[4])
+    convert(source_of(upscaler), upscaler.small_sizes())
+    compiled: list[list[int]] = []
+
+    def counting(model, *arguments):
+        compiled.append(list(model.input(0).shape))
+        return compile_network(model, *arguments)
+
+    monkeypatch.setattr("runtimes.openvino_runtime.compile_network", counting)
+    spec = upscaler.spec.with_tile(2, 64)
+    with spec.build(spec, 2, {}).load("openvino", PLACE) as tiled:
+        tiled.expect(70, 100)
+        assert compiled == [[1, 3, 64, 64]]
+        assert tiled.tile_px(70, 100) == 64
+        assert tiled(noise(100, 70)).shape == (140, 200, 3)
+        assert compiled == [[1, 3, 64, 64]]
+        # A picture that is run whole, shorter than the network takes.
+        tiled.expect(9, 40)
+        tiled(noise(40, 9))
+        assert compiled[1:] == [[1, 3, 16, 40]]
 
 
 def test_what_is_ready_answers_without_pytorch(written) -> None:

@@ -140,6 +140,9 @@ class Upscaler(ABC):
         """
         return None
 
+    def expect(self, height: int, width: int) -> None:  # noqa: B027 - most have nothing to do
+        """Do ahead what only the first picture of this size needs; part of loading, not of a call. Raises what `load` raises."""
+
     def small_sizes(self) -> list[tuple[int, int]]:
         """Height and width of small pictures on which a converted network is compared with the original; the first is no square."""
         return [(self._side(short), self._side(long)) for short, long in ((24, 56), (40, 33), (17, 17))]
@@ -237,6 +240,12 @@ class NetworkUpscaler(Upscaler):
     def _load(self, runtime: str, placement: Placement) -> None:
         self._locate(self._files())
         self._session = RUNTIMES.get(runtime).open(self._source(), placement)
+
+    def expect(self, height: int, width: int) -> None:
+        """See `Upscaler.expect`."""
+        # Where it matters all tiles have one size.
+        tile = self._tiles(height, width)[0]
+        self.session.expect(self._side(tile.y1 - tile.y0), self._side(tile.x1 - tile.x0))
 
     def _unload(self) -> None:
         self.session.close()
