@@ -69,15 +69,15 @@ def prepare(
 
     Raises
     ------
-    core.errors.WeightsError
-        Weights are missing, damaged or those of another network.
     core.errors.UnavailableError
-        The network can't be converted; one line says why.
+        The network can't be converted, or its weights are missing or no good; one line says why.
     PreparationCancelledError
         `cancelled` said True.
     """
     if not can_prepare(spec):
         raise UnavailableError(f"{spec.id} has nothing to prepare: it runs on {', '.join(spec.runtimes)} as it is.")
+    if reason := spec.status(scale).reason:
+        raise UnavailableError(reason)
     known = spec.conversion(scale, options)
     if known is None:
         outcome = _run(spec, scale, options or {}, report, must_rest, cancelled)
