@@ -3,6 +3,8 @@
 import functools
 import os
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -10,6 +12,7 @@ import psutil
 from runtimes.base import usable_cores
 from runtimes.devices import gpu_name, library_version
 
+ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "spandrel", "openvino", "opencv-contrib-python-headless", "pillow", "numpy", "streamlit")
 
 
@@ -46,3 +49,20 @@ def machine_facts() -> dict[str, str | int | float | None]:
         "upscale-bench": library_version("upscale-bench"),
     }
     return facts | {library: library_version(library) for library in LIBRARIES}
+
+
+@functools.cache
+def run_facts() -> dict[str, str | int | float | None]:
+    """`machine_facts`, and the commit of this program where it runs from a clone; `-dirty` where files differ from it."""
+    return machine_facts() | {"commit": _commit()}
+
+
+def _commit() -> str | None:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return None
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None

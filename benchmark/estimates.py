@@ -24,6 +24,9 @@ SMALLEST_PIXELS = 64 * 64
 SMOOTHING = 0.5
 """Weight of the newest measurement against those before it."""
 
+SCORING_S_PER_MP = 0.3
+"""Decoding, shrinking and scoring a picture, in seconds per megapixel of the original, until it was measured."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -127,6 +130,16 @@ def record(
         rates[key] = per_mp if key not in rates else SMOOTHING * per_mp + (1 - SMOOTHING) * rates[key]
 
     _change(change)
+
+
+def scoring_s_per_mp() -> float:
+    """What comes to each call in a dataset run: decoding, shrinking and scoring, in seconds per megapixel of the original."""
+    return _read().get("scoring_s_per_mp", SCORING_S_PER_MP)
+
+
+def record_scoring(s_per_mp: float) -> None:
+    """Remember what that took in a run."""
+    _change(lambda known: known.update(scoring_s_per_mp=s_per_mp))
 
 
 def forget(upscaler_id: str) -> None:

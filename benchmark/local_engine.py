@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from benchmark import jobs
 from benchmark.environment import machine_facts
@@ -40,6 +41,7 @@ class LocalEngine:
         self._arguments = ["--warm-up"] if warm_up else []
         self._host: subprocess.Popen[str] | None = None
         self._submitted: set[str] = set()
+        self._followed: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._submitting = threading.Lock()
 
@@ -59,8 +61,8 @@ class LocalEngine:
                 self._host = subprocess.Popen(
                     [sys.executable, "-m", "benchmark.worker_host", *self._arguments],
                     stdin=subprocess.PIPE,
-                    # Models may print; nobody reads it, and a full pipe would stop them.
-                    stdout=subprocess.DEVNULL,
+                    # Only how dataset runs go on comes from there; what models print does not.
+                    stdout=subprocess.PIPE,
                     stderr=log_stream,
                     text=True,
                     cwd=ROOT,
@@ -68,6 +70,9 @@ class LocalEngine:
                     # Ctrl-C in the terminal is for the program in front; it then closes the host in order.
                     start_new_session=True,
                 )
+            assert self._host.stdout is not None
+            # Somebody always reads: a full pipe would stop the host.
+            threading.Thread(target=self._listen, args=(self._host.stdout,), daemon=True, name="engine events").start()
 
     def submit(self, plan: Plan, source: bytes, *, name: str, user: str, small: Upload | None = None) -> str:
         """Queue a comparison and return its id.
@@ -141,6 +146,40 @@ class LocalEngine:
         if len(active) >= limits.max_jobs:
             raise BusyError(f"{len(active)} comparisons are waiting: try again in a few minutes.")
 
+    def run_dataset(
+        self, name: str, *, workers: int = 1, keep_images: bool = False, cluster: Mapping[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Compute what waits of a run in the store, and give each event as it comes; see `benchmark.dataset_run.DatasetRun`.
+
+        `cluster`, with the keys `address` and `allow_open`, has Ray compute it; see `benchmark.ray_engine.RayPool`.
+
+        The last one has another state than `running`; where the host dies, it is `{"state": "failed", ...}`.
+        """
+        events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.start()
+        self._followed[name] = events
+        gone = {"run": name, "state": "failed", "reason": "The engine stopped. The same command goes on."}
+        try:
+            if not self._tell({"do": "run", "name": name, "workers": workers, "keep_images": keep_images, "cluster": cluster}):
+                yield gone
+                return
+            while True:
+                event = events.get()
+                yield event or gone
+                if event.get("state") != "running":
+                    return
+        finally:
+            self._followed.pop(name, None)
+
+    def _listen(self, told: IO[str]) -> None:
+        with told:
+            for line in told:
+                event = json.loads(line)
+                if event["run"] in self._followed:
+                    self._followed[event["run"]].put(event)
+        for events in list(self._followed.values()):
+            events.put({})
+
     def cancel(self, job_id: str) -> None:
         """Stop a comparison; its process is gone within two seconds."""
         self._tell({"do": "cancel", "id": job_id})
@@ -208,7 +247,7 @@ class LocalEngine:
             self._submitted -= waiting - {job.id for job in active}
         return active
 
-    def _tell(self, command: Mapping[str, str | int | None]) -> bool:
+    def _tell(self, command: dict[str, Any]) -> bool:
         """Send a command; False when the host is gone, whose comparisons are then closed by `load`."""
         with self._lock:
             if self._host is None or self._host.stdin is None:

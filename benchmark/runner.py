@@ -8,7 +8,7 @@ metrics that somebody asked for.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -52,6 +52,7 @@ class ComparisonRun:
     def __init__(self, directory: Path, pool: WorkerPool) -> None:
         self.directory = directory
         self.job = jobs.load(directory)
+        self.id, self.user = self.job.id, self.job.user
         self._pool = pool
         self._model: Model | None = None
         self._cancelled = False
@@ -68,7 +69,7 @@ class ComparisonRun:
             model.process.end()
         self._close(lambda: jobs.stop_rows(self.job, reason))
 
-    def steps(self) -> Iterator[None]:
+    def steps(self) -> Generator[None]:
         """Do the work; between two `next` calls nothing runs. Ends with a finished comparison, whatever happens."""
         try:
             yield from self._steps()
@@ -157,7 +158,7 @@ class ComparisonRun:
             if row.runtime != LIGHT_RUNTIME:
                 self._pool.wait_until_idle(self._is_cancelled)
             with machine_lock(self._is_cancelled):
-                model = self._pool.get(_key(row, spec))
+                model = self._pool.get(model_key(row, spec))
                 return self._timed_first_call(row, model)
         except CancelledError:
             return None
@@ -313,7 +314,8 @@ class ComparisonRun:
                 jobs.save(self.directory, self.job, durable=durable)
 
 
-def _key(row: Row, spec: UpscalerSpec) -> ModelKey:
+def model_key(row: Row, spec: UpscalerSpec) -> ModelKey:
+    """Which model, how, computes a row."""
     return ModelKey(
         upscaler=row.upscaler,
         scale=row.scale,

@@ -2,18 +2,52 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import metrics
 import upscalers
 from benchmark.degradation import CROP_RULE, DEFAULT_DOWNSCALE, DOWNSCALERS, Pixels8
-from benchmark.schema import Comparison, ProtocolScores, Row
+from benchmark.schema import Comparison, ImageFacts, Mode, ProtocolScores, Region, Row
 from benchmark.scoring_process import Request, ScoringProcess
 from core.image import ALPHA8, RGB8, on_white
 from metrics.protocol import Fingerprint
 
 LR_PROTOCOL = "lr"
 """In fingerprints: all channels of every pixel of the small picture."""
+
+
+class Conditions(Protocol):
+    """What scores depend on beside the row: a `benchmark.schema.Comparison`, or the picture of a dataset run."""
+
+    @property
+    def mode(self) -> Mode:
+        """Whether there is an original."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Factor between the small and the large picture."""
+        ...
+
+    @property
+    def downscale(self) -> str:
+        """The method that made the small picture, where it was made here."""
+        ...
+
+    @property
+    def lr_sha256(self) -> str | None:
+        """Of the file of the small picture, where it was given."""
+        ...
+
+    @property
+    def region(self) -> Region | None:
+        """The part that is compared; None for the whole picture."""
+        ...
+
+    @property
+    def image(self) -> ImageFacts | None:
+        """The picture."""
+        ...
 
 
 class Layers(NamedTuple):
@@ -32,7 +66,7 @@ class Layers(NamedTuple):
         return on_white(self.rgb, self.alpha)
 
 
-def score_row(job: Comparison, row: Row, result: Layers, *, small: Layers, original: Layers | None) -> None:
+def score_row(job: Conditions, row: Row, result: Layers, *, small: Layers, original: Layers | None) -> None:
     """Put all scores of a result into its row.
 
     Parameters
@@ -104,7 +138,7 @@ def score_more(directory: Path, job: Comparison, row: Row, process: ScoringProce
         row.scores[protocol].reasons.update(scores["reasons"])
 
 
-def consistency_method(job: Comparison) -> str:
+def consistency_method(job: Conditions) -> str:
     """How results are shrunk to be compared with the small picture: as that was made; by bicubic where that is not known."""
     made_here = job.mode == "restore" and job.lr_sha256 is None
     return job.downscale if made_here else DEFAULT_DOWNSCALE
@@ -131,7 +165,7 @@ def shrink(result: Layers, size: tuple[int, int], method: str) -> Layers:
     return Layers(shrunk(result.rgb), None if result.alpha is None else shrunk(result.alpha))
 
 
-def fingerprint(job: Comparison, row: Row, protocol: str, downscale: str | None) -> str:
+def fingerprint(job: Conditions, row: Row, protocol: str, downscale: str | None) -> str:
     """Id of everything that a score of this row depends on; `downscale` is None where nobody knows how the small picture was made."""
     region = job.region
     return Fingerprint(

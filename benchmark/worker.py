@@ -1,10 +1,11 @@
 """The process of a model. It loads the model, runs it when asked, and measures time and memory where the work happens.
 
 A network has a process to itself, so that its memory can be told and taken back; the interpolators share one.
-Messages to it are tuples `(verb, key, ...)`; it answers each with any number of `("progress", done, total)` and then one of
-`("ok", value)` and `("error", kind, text)`.
+Messages to it are tuples `(verb, key, ...)`; it answers each with any number of `("progress", done, total)` and `("part", value)`, and
+then one of `("ok", value)` and `("error", kind, text)`.
 """
 
+import functools
 import importlib
 import logging
 import multiprocessing
@@ -12,25 +13,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 import upscalers
-from core.errors import AppError, OutOfMemoryError, UnavailableError
+from benchmark.cells import CellResult, PictureTask, compute
+from benchmark.failures import failure_of
 from core.image import RGB8
 from core.memory import clear_peak_memory, peak_memory_mib
 from runtimes import RUNTIMES
 from runtimes.base import Placement, Precision
 from upscalers.base import Progress, Upscaler
 from upscalers.spec import OptionValue
-
-log = logging.getLogger(__name__)
-
-ErrorKind = Literal["failed", "oom", "unavailable"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def main(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, daemon=True).start()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    bench = _Bench()
+    bench = ModelBench()
     while True:
         try:
             verb, *arguments = connection.recv()
@@ -90,25 +88,24 @@ def main(connection: Connection) -> None:
             return
 
 
-def _answer(bench: "_Bench", connection: Connection, verb: str, arguments: list[Any]) -> tuple[Any, ...]:
+def _answer(bench: "ModelBench", connection: Connection, verb: str, arguments: list[Any]) -> tuple[Any, ...]:
     def progress(done: int, total: int) -> None:
         connection.send(("progress", done, total))
 
-    verbs: dict[str, Callable[..., object]] = {"load": bench.load, "call": bench.call, "hold": bench.hold, "repeat": bench.repeat}
-    kind: ErrorKind
+    def part(value: object) -> None:
+        connection.send(("part", value))
+
+    verbs: dict[str, Callable[..., object]] = {
+        "load": bench.load,
+        "call": bench.call,
+        "hold": bench.hold,
+        "repeat": bench.repeat,
+        "cells": functools.partial(bench.cells, part=part),
+    }
     try:
         return ("ok", verbs[verb](*arguments, progress=progress))
-    except (OutOfMemoryError, MemoryError) as error:
-        kind, text = "oom", str(error) or "Out of memory: choose smaller tiles, a smaller picture or a region."
-    except UnavailableError as error:
-        kind, text = "unavailable", str(error)
-    except AppError as error:
-        kind, text = "failed", str(error)
-    except Exception as error:
-        # Whatever a model raises is a row with a reason, and its traceback goes to the log.
-        log.exception("%s failed", arguments[0].upscaler)
-        kind, text = "failed", f"Internal error ({type(error).__name__}); the log has the details."
-    return ("error", kind, text)
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is a row with a reason
+        return ("error", *failure_of(error, arguments[0].upscaler))
 
 
 def _end_with_host() -> None:
@@ -119,13 +116,14 @@ def _end_with_host() -> None:
         os._exit(1)
 
 
-class _Bench:
+class ModelBench:
     """The models of this process, and the one picture that they work on."""
 
     def __init__(self) -> None:
         self._models: dict[ModelKey, Upscaler] = {}
         self._picture: RGB8 | None = None
         self._token = ""
+        self.called: set[ModelKey] = set()
 
     def load(self, key: ModelKey, *, progress: Progress) -> Loaded:
         """Import the libraries of runtime and adapter, then load the model: two times, measured apart."""
@@ -160,6 +158,7 @@ class _Bench:
         started = time.perf_counter()
         result = upscaler(picture, seed=seed, progress=progress)
         seconds = time.perf_counter() - started
+        self.called.add(key)
         return Called(
             picture=np.ascontiguousarray(result),
             expect_s=expect_s,
@@ -169,6 +168,10 @@ class _Bench:
             peak_rss_mib=peak_memory_mib() if measurable else None,
             peak_vram_mib=upscaler.peak_vram_mib(),
         )
+
+    def cells(self, _: ModelKey, tasks: Sequence[PictureTask], *, progress: Progress, part: Callable[[CellResult], None]) -> None:
+        """Compute cells of a dataset run with the models of this process; each goes out as soon as it is finished."""
+        compute(tasks, self, progress, part)
 
     def hold(self, key: ModelKey, token: str, picture: RGB8, seed: int | None, *, progress: Progress) -> None:
         """Take a picture back in hand that another comparison has displaced, and warm the model up on it again."""

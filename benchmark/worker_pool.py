@@ -4,7 +4,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
+from benchmark.model_pool import HasProcess
 from benchmark.worker import ModelKey
 from benchmark.worker_process import POLL_S, Model, WorkerProcess, process_context
 from core.settings import settings
@@ -18,9 +20,9 @@ class WorkerPool:
     """The models in memory."""
 
     def __init__(self) -> None:
-        self._models: dict[ModelKey, Model] = {}
+        self._models: dict[tuple[ModelKey, int], Model] = {}
         self._lock = threading.Lock()
-        self._light_process: WorkerProcess | None = None
+        self._light_processes: dict[int, WorkerProcess] = {}
         self._idle = threading.Event()
         self._idle.set()
 
@@ -29,7 +31,7 @@ class WorkerPool:
         self._idle.clear()
         try:
             with self._lock:
-                self._light()
+                self._light(0)
             if sys.platform == "linux":
                 # The first child starts when the imports are done.
                 process = process_context(next(runtime.id for runtime in RUNTIMES if runtime.preload)).Process(target=_nothing, daemon=True)
@@ -43,32 +45,51 @@ class WorkerPool:
         while not self._idle.wait(POLL_S) and not cancelled():
             pass
 
-    def get(self, key: ModelKey) -> Model:
-        """This model; in a new process unless it is warm."""
+    def get(self, key: ModelKey, place: int = 0) -> Model:
+        """This model; in a new process unless it is warm.
+
+        Parameters
+        ----------
+        place:
+            Models at different places have processes of their own: all comparisons share place 0, and dataset runs have the others.
+        """
         with self._lock:
-            model = self._models.get(key)
+            model = self._models.get((key, place))
             if model is None or not model.process.alive:
                 if key.runtime == LIGHT_RUNTIME:
-                    process = self._light()
+                    process = self._light(place)
                 else:
                     self._make_room()
                     process = WorkerProcess(key.runtime)
-                model = self._models[key] = Model(process, key)
+                model = self._models[key, place] = Model(process, key)
             return model
 
-    def forget(self, model: Model) -> None:
+    def places(self, workers: int) -> int:
+        """How many workers of a dataset run have room: here all that are asked for."""
+        return workers
+
+    def threads(self, wanted: int, workers: int) -> int:
+        """Threads of each of so many workers: they share what one would have."""
+        return max(1, wanted // workers)
+
+    def opened(self) -> AbstractContextManager[object]:
+        """Held for as long as a dataset run uses the pool, which here needs no preparation."""
+        return nullcontext()
+
+    def forget(self, model: HasProcess) -> None:
         """End the process of a model that failed; its memory goes back at once."""
         model.process.end()
         with self._lock:
             self._drop_dead()
 
-    def _light(self) -> WorkerProcess:
-        if self._light_process is None or not self._light_process.alive:
-            self._light_process = WorkerProcess(LIGHT_RUNTIME)
-        return self._light_process
+    def _light(self, place: int) -> WorkerProcess:
+        process = self._light_processes.get(place)
+        if process is None or not process.alive:
+            process = self._light_processes[place] = WorkerProcess(LIGHT_RUNTIME)
+        return process
 
     def _make_room(self) -> None:
-        """Unload the least recently used models until the budget holds."""
+        """Unload the least recently used models until the budget holds; one that works is let alone."""
         self._drop_dead()
         budget_mib = settings().warm_memory_mib
         processes = sorted({model.process for model in self._models.values()}, key=lambda process: process.used_at)
@@ -76,6 +97,8 @@ class WorkerPool:
         for process in processes:
             if used_mib <= budget_mib:
                 break
+            if process.busy:
+                continue
             used_mib -= process.memory_mib()
             process.end()
         self._drop_dead()
@@ -95,8 +118,8 @@ class WorkerPool:
     def close(self) -> None:
         """End all processes."""
         self.close_idle(-1)
-        if self._light_process is not None:
-            self._light_process.end()
+        for process in self._light_processes.values():
+            process.end()
 
 
 def _nothing() -> None:

@@ -3,7 +3,7 @@
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import psutil
 
 import upscalers
 from benchmark import worker
+from benchmark.cells import CellResult, PictureTask
 from benchmark.schema import RowStatus
 from benchmark.worker import Called, Loaded, ModelKey
 from core.image import RGB8
@@ -46,6 +47,7 @@ class WorkerProcess:
         other.close()
         self._ended_because: CallFailedError | None = None
         self.used_at = time.monotonic()
+        self.busy = False
 
     @property
     def pid(self) -> int:
@@ -69,16 +71,26 @@ class WorkerProcess:
         """Whether it can take a call."""
         return self._process.is_alive() and self._ended_because is None
 
-    def ask(self, *message: Any, progress: Progress | None = None, memory_limit_mib: float) -> Any:  # noqa: ANN401 - the answer's type follows the verb
-        """Send a message and wait for its answer, watching time and memory meanwhile. Raises `CallFailedError`."""
+    def ask(
+        self,
+        *message: Any,  # noqa: ANN401
+        progress: Progress | None = None,
+        part: Callable[[Any], None] | None = None,
+        memory_limit_mib: float,
+    ) -> Any:  # noqa: ANN401 - the answer's type follows the verb
+        """Send a message and wait for its answer, watching time and memory meanwhile. Raises `CallFailedError`.
+
+        `part` gets what it sends of the answer before the end.
+        """
         self.used_at = time.monotonic()
+        self.busy = True
         answered = False
         try:
             try:
                 self._connection.send(message)
             except OSError:
                 raise self._death() from None
-            answer = self._answer(progress, memory_limit_mib)
+            answer = self._answer(progress, part, memory_limit_mib)
             answered = True
             return answer
         except CallFailedError:
@@ -88,9 +100,10 @@ class WorkerProcess:
             if not answered:
                 # Something of ours went wrong on the way: its answer must never be read by the next one who asks.
                 self.end()
+            self.busy = False
             self.used_at = time.monotonic()
 
-    def _answer(self, progress: Progress | None, memory_limit_mib: float) -> Any:  # noqa: ANN401
+    def _answer(self, progress: Progress | None, part: Callable[[Any], None] | None, memory_limit_mib: float) -> Any:  # noqa: ANN401
         limits = settings()
         heard_at = looked_at = time.monotonic()
         while True:
@@ -103,7 +116,10 @@ class WorkerProcess:
                     return rest[0]
                 if kind == "error":
                     raise CallFailedError(*rest)
-                if progress:
+                if kind == "part":
+                    if part:
+                        part(*rest)
+                elif progress:
                     progress(*rest)
             if now - heard_at > limits.stall_timeout_s:
                 self.end("timeout", f"No answer for {limits.stall_timeout_s:g} s: ended. Choose a smaller picture or region.")
@@ -157,6 +173,13 @@ class Model:
     def call(self, token: str, picture: RGB8, seed: int | None, progress: Progress | None = None) -> Called:
         """Enlarge the picture that is known by `token`. Raises `CallFailedError`."""
         return self.process.ask("call", self.key, token, picture, seed, progress=progress, memory_limit_mib=self._limit_mib)
+
+    def compute(self, tasks: Sequence[PictureTask], finished: Callable[[CellResult], None]) -> None:
+        """Compute cells of a dataset run in this model's process; all models that they name are loaded there. Raises `CallFailedError`.
+
+        `finished` gets each cell as soon as it is there, in order.
+        """
+        self.process.ask("cells", self.key, tasks, part=finished, memory_limit_mib=self._limit_mib)
 
     def repeat(self, token: str, picture: RGB8, seed: int | None) -> float:
         """Seconds of one more call on that picture, which is sent again, untimed, if another one was worked on meanwhile."""

@@ -77,8 +77,8 @@ def compare(
         upscaler_ids=ids,
         downscale=downscale,
         runtime=runtime,
-        precision=_precision(precision),
-        options=_options(option),
+        precision=parse_precision(precision),
+        options=parse_options(option),
         region=parse_region(region) if region else None,
         seed=seed,
         tile_px=tile,
@@ -134,8 +134,8 @@ def upscale(
         upscaler_ids=[upscaler],
         mode="as-is",
         runtime=runtime,
-        precision=_precision(precision),
-        options=_options(option),
+        precision=parse_precision(precision),
+        options=parse_options(option),
         seed=seed,
         tile_px=tile,
         repeats=0,
@@ -262,7 +262,8 @@ def _ready_ids(scale: int) -> list[str]:
     return ids
 
 
-def _options(given: list[str] | None) -> dict[str, dict[str, object]]:
+def parse_options(given: list[str] | None) -> dict[str, dict[str, object]]:
+    """Each `--option ID.key=value`, by upscaler. Raises `core.errors.UsageError`."""
     options: dict[str, dict[str, object]] = {}
     for text in given or []:
         name, equals, value = text.partition("=")
@@ -273,7 +274,8 @@ def _options(given: list[str] | None) -> dict[str, dict[str, object]]:
     return options
 
 
-def _precision(name: str) -> Precision | None:
+def parse_precision(name: str) -> Precision | None:
+    """What `--precision` says; None for auto. Raises `core.errors.UsageError`."""
     match name:
         case "auto":
             return None

@@ -11,7 +11,8 @@
     ├── UnavailableError    an upscaler or runtime that can't run here
     ├── ModelError          a model that ran and gave no usable picture
     │   └── OutOfMemoryError    it needed more memory than there is
-    └── BusyError           the queue is full
+    ├── BusyError           the queue is full
+    └── StoreError          the store of dataset runs can't be used: damaged, newer, read-only, full, or locked
 
 The message of an `AppError` is one line for the person in front of the screen: what was expected, what was got, what to
 do. Anything that is not an `AppError` is a defect: it is logged with its traceback and shown as "Internal error".
@@ -60,3 +61,7 @@ class OutOfMemoryError(ModelError):
 
 class BusyError(AppError):
     """The queue is full; trying again later helps."""
+
+
+class StoreError(AppError):
+    """The store of dataset runs can't be read or written; what was saved before stays."""

@@ -20,6 +20,9 @@ _PLUGINS: dict[Container, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 
+FRAMES_USED = "frames used."
+"""How the note ends that a file holds more than one frame."""
+
 _UNIDENTIFIED = (SyntaxError, LookupError, TypeError, struct.error)
 """What Pillow's own `open` reads as "not this format"."""
 _UNDECODABLE = (
@@ -125,7 +128,7 @@ def note_frames(image: ImageFile.ImageFile, data: bytes, notes: list[str]) -> No
     frames = tiff_frames(data) if is_tiff else getattr(image, "n_frames", 1)
     if frames > 1:
         many = f"more than {MAX_COUNTED_FRAMES}" if is_tiff and frames > MAX_COUNTED_FRAMES else frames
-        notes.append(f"1 of {many} frames used.")
+        notes.append(f"1 of {many} {FRAMES_USED}")
 
 
 def note_gamma(image: Image.Image, notes: list[str]) -> None:

@@ -92,6 +92,11 @@ class MetricSpec:
         """For the head of a column: without what stands in brackets."""
         return self.name.partition(" (")[0]
 
+    @property
+    def direction(self) -> str:
+        """`higher` or `lower`: which value is better."""
+        return "higher" if self.higher_is_better else "lower"
+
     def unavailable_reason(self) -> str | None:
         """Why it can't be computed on this machine, and what helps, in one line; None where it can."""
         if self.package and find_spec(self.package) is None:

@@ -103,7 +103,7 @@ def test_documents_tables_and_downloads_have_it(engine: LocalEngine, compared: C
     assert 'data-head="VIF"' not in table(compared, "y")
     assert f'title="{scores["y"].reasons["ms_ssim"]}">–</td>' in table(compared, "y")
     facts = dict(use_of(row).facts)
-    assert facts["VIF (pixel domain)"] == f"{value:.4f} rgb"
+    assert facts["VIF (pixel domain)"] == f"{value:.4f} rgb (higher is better)"
     assert facts["MS-SSIM"] == f"{scores['rgb'].more['ms_ssim']:.4f} rgb, {scores['y'].reasons['ms_ssim']}"
     assert "GMSD" not in facts
 

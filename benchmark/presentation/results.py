@@ -112,7 +112,8 @@ def _result(job: Comparison, row: Row, address: Address) -> Shown:
         message = f"{row.progress_unit.capitalize()} {min(row.tiles_done + 1, row.tiles_total)} of {row.tiles_total}"
     if row.stage == "done" and not row.output_path:
         state, message = "failed", row.reason or "No picture"
-    progress = row.tiles_done / row.tiles_total if row.tiles_total else None
+    # Only while it is at work: a bar that is full says nothing, and would hide that the model is being timed.
+    progress = row.tiles_done / row.tiles_total if row.tiles_total and row.stage == "running" else None
     parts = [KINDS[words.aim].lower()]
     if row.scores:
         scores = row.scores["rgb"]

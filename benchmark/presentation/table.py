@@ -38,7 +38,8 @@ def table(job: Comparison, protocol: str) -> str:
         body += "".join(
             _table_row(row, protocol, heads, more, scored=scored, best=row.upscaler in best, opens=not job.active) for row in rows
         )
-    return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    wide = " ub-wide" if more else ""
+    return f'<table class="ub-table{wide}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def order_note(job: Comparison) -> str | None:
@@ -89,8 +90,9 @@ def _table_row(row: Row, protocol: str, heads: list[str], more: list[MetricSpec]
         cells = [*_scores(row, protocol, more, scored=scored), *_costs(row)]
         line = "".join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))
     if opens:
-        # What there is to say about an added result stands in its summary.
-        notes = [(head, title) for head, (_, title) in zip(heads[1:], cells, strict=False) if title and not row.given]
+        # What there is to say about an added result stands in its summary, and about the scores that were asked for among the facts.
+        told = {metric.short_name for metric in more}
+        notes = [(head, title) for head, (_, title) in zip(heads[1:], cells, strict=False) if title and not row.given and head not in told]
         line += f'</tr><tr class="ub-more"><td colspan="{len(heads)}">{_more(row, notes, scored=scored)}</td>'
     return f"<tr>{head}{line}</tr>"
 
@@ -99,7 +101,10 @@ def _scores(row: Row, protocol: str, more: list[MetricSpec], *, scored: bool) ->
     if scored and row.scores:
         scores = row.scores[protocol]
         texts = ("identical" if scores.identical else number(scores.psnr_db, 2), number(scores.ssim, 4), number(scores.mse, 2))
-        asked = [(number(scores.more.get(metric.id), 4), scores.reasons.get(metric.id) or _direction(metric)) for metric in more]
+        asked = [
+            (number(scores.more.get(metric.id), 4), scores.reasons.get(metric.id) or f"{metric.direction} is better".capitalize())
+            for metric in more
+        ]
         return [*((text, scores.reason or "") for text in texts), *asked]
     agreement, shift = agreement_cells(row)
     return [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
@@ -113,10 +118,6 @@ def _more(row: Row, notes: list[tuple[str, str]], *, scored: bool) -> str:
         facts = [("Agrees with the small picture", f"{agreement}, colour shift {shift}. {_shrunk_title(row)}."), *notes]
     badges = [(text, title) for _, text, title in _badge_texts(row)]
     return f"<p>{escape(label_of(row).summary)}</p>{definition_list([*badges, *facts, *use_of(row).facts])}"
-
-
-def _direction(metric: MetricSpec) -> str:
-    return f"{'Higher' if metric.higher_is_better else 'Lower'} is better"
 
 
 def agreement_cells(row: Row) -> tuple[str, str]:

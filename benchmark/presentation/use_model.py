@@ -98,7 +98,8 @@ def _more_scores(scores: dict[str, ProtocolScores]) -> list[tuple[str, str]]:
         values = [(protocol, under) for protocol, under in scores.items() if metric.id in under.more]
         if values:
             texts = [under.reasons.get(metric.id) or f"{number(under.more[metric.id], 4)} {protocol}" for protocol, under in values]
-            lines.append((metric.name, ", ".join(dict.fromkeys(texts))))
+            known = all(under.more[metric.id] is not None for _, under in values)
+            lines.append((metric.name, ", ".join(dict.fromkeys(texts)) + (f" ({metric.direction} is better)" if known else "")))
     return lines
 
 

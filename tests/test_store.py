@@ -1,0 +1,371 @@
+"""The store keeps what it said it kept, refuses what it can't trust, and leaves that as it was."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event, insert
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
+
+from benchmark import comparison_index, jobs, store_database
+from benchmark.cells import CellResult
+from benchmark.datasets import open_folder
+from benchmark.plan import Plan
+from benchmark.run_plan import RunPlan
+from benchmark.schema import ProtocolScores
+from benchmark.store import Store, StoredRun
+from benchmark.store_tables import HEAD, cells, metadata
+from core.errors import StoreError, UsageError
+from tests.pictures import noise, png
+
+FACTS = {"processor": "Abacus 5", "commit": "0" * 40}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "trees"
+    folder.mkdir()
+    for index in range(3):
+        (folder / f"{index}.png").write_bytes(png(noise(16, 12, seed=index)))
+    return folder
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open() as opened:
+        yield opened
+
+
+def plan_of(folder: Path, **changes) -> RunPlan:
+    usual = {"datasets": (open_folder(folder),), "scales": (2,), "upscaler_ids": ("bicubic", "lanczos")}
+    return RunPlan(**{**usual, **changes})
+
+
+def result_of(store: Store, run: StoredRun, index: int = 0, **changes) -> CellResult:
+    """A result for one of the waiting cells."""
+    cell = store.waiting(run)[index]
+    row = cell.row.model_copy(update={"status": "ok", "stage": "done", "fingerprint": "f" * 16, "first_s": 0.25, **changes})
+    row.scores = {"y": ProtocolScores(mse=2.0, psnr_db=1 / 3, ssim=None, reason="Too small.", fingerprint="a" * 16)}
+    return CellResult(cell.id, row, ("Cropped.",), "b" * 64)
+
+
+def test_what_was_saved_is_there_after_opening_again(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures))
+    result = result_of(store, run)
+    store.save([result], FACTS)
+    store.close()
+    with Store.open() as again:
+        (cell,) = again.finished(again.run("trees"))
+        assert (cell.dataset, cell.picture, cell.pixels_sha256, cell.notes) == ("trees", "0.png", "b" * 64, ("Cropped.",))
+        # Every digit.
+        assert cell.row == result.row
+        assert again.environment(cell.environment_id or "") == FACTS
+        counts = again.counts(again.run("trees"))
+        assert (counts.total, counts.done, counts.failed, counts.waiting) == (6, 1, 0, 5)
+        assert result.id not in {each.id for each in again.waiting(again.run("trees"))}
+
+
+def test_a_result_that_arrives_twice_changes_nothing(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures))
+    first = result_of(store, run)
+    store.save([first], FACTS)
+    store.save([CellResult(first.id, first.row.model_copy(update={"first_s": 99.0}))], FACTS)
+    (cell,) = store.finished(run)
+    assert cell.row.first_s == 0.25
+
+
+def test_the_same_cell_can_not_be_planned_twice_in_a_run(pictures: Path, store: Store) -> None:
+    store.create("trees", plan_of(pictures))
+    with store_database.reading(store.engine) as connection:
+        planned = dict(connection.execute(cells.select()).mappings().first() or {})
+    del planned["id"]
+    with pytest.raises(IntegrityError), store_database.writing(store.engine) as connection:
+        connection.execute(insert(cells).values(planned))
+
+
+def test_two_pictures_with_the_same_bytes_are_two_cells(pictures: Path, store: Store) -> None:
+    shutil.copy(pictures / "0.png", pictures / "copy.png")
+    assert store.counts(store.create("trees", plan_of(pictures))).total == 8
+
+
+def test_going_on_with_another_request_is_refused_and_says_what_differs(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures))
+    with pytest.raises(UsageError, match=r"its scales are \[2\], not \[2, 4\]"):
+        store.resume(run, plan_of(pictures, scales=(2, 4)))
+    (pictures / "0.png").write_bytes(png(noise(16, 12, seed=9)))
+    with pytest.raises(UsageError, match=r"the pictures of trees have changed since \(3 then, 3 now\)"):
+        store.resume(run, plan_of(pictures))
+
+
+def test_a_set_that_was_moved_is_found_at_its_new_place(pictures: Path, store: Store, tmp_path: Path) -> None:
+    run = store.create("trees", plan_of(pictures))
+    moved = tmp_path / "elsewhere" / "trees"
+    shutil.move(pictures, moved)
+    store.resume(run, plan_of(moved))
+    assert {cell.original for cell in store.waiting(run)} == {moved / f"{index}.png" for index in range(3)}
+
+
+def test_what_could_not_run_gets_another_chance_when_it_can(pictures: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_BENCH_PLUGINS", "tests.fakes")
+    plan = plan_of(pictures, upscaler_ids=("bicubic", "fake-good"))
+    with monkeypatch.context() as without:
+        without.setattr("runtimes.opencv_runtime.OpenCVRuntime.unavailable_reason", lambda _: "Not installed.")
+        run = store.create("trees", plan)
+        assert (store.counts(run).failed, store.counts(run).waiting) == (3, 3)
+        store.resume(run, plan)
+        assert store.counts(run).failed == 3
+    store.resume(run, plan)
+    assert (store.counts(run).failed, store.counts(run).waiting) == (0, 6)
+
+
+def test_failed_cells_wait_again_only_when_that_is_asked_for(pictures: Path, store: Store) -> None:
+    plan = plan_of(pictures)
+    run = store.create("trees", plan)
+    store.save([result_of(store, run), result_of(store, run, 1, status="crashed")], FACTS)
+    store.resume(run, plan)
+    assert store.counts(run).failed == 1
+    store.resume(run, plan, retry_failed=True)
+    assert (store.counts(run).failed, store.counts(run).done) == (0, 1)
+
+
+def test_the_comparisons_of_the_app_are_indexed_and_left_alone(store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "comparisons"
+    kept, gone = (
+        jobs.create(Plan(scale=2, upscaler_ids=["bicubic"]), png(noise(8, 8)), name="a.png", user="u", root=root) for _ in range(2)
+    )
+    before = (kept / "job.json").read_bytes()
+    comparison_index.refresh(store, jobs.all_jobs(root))
+    assert {each["id"] for each in comparison_index.listed(store)} == {kept.name, gone.name}
+    shutil.rmtree(gone)
+    comparison_index.refresh(store, jobs.all_jobs(root))
+    (only,) = comparison_index.listed(store)
+    assert (only["id"], only["upscalers"], only["state"]) == (kept.name, ["bicubic"], "queued")
+    assert (kept / "job.json").read_bytes() == before
+
+
+def test_the_migrations_give_the_tables_that_the_code_uses(store: Store) -> None:
+    with store_database.reading(store.engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    config = Config()
+    config.set_main_option("script_location", str(store_database.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_commit_waits_for_the_disk(store: Store) -> None:
+    with store_database.reading(store.engine) as connection:
+        settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "busy_timeout")]
+    assert settings == ["wal", 2, 30_000]
+
+
+def test_the_tables_can_be_made_by_postgresql() -> None:
+    for table in metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def test_a_store_of_a_newer_version_is_refused_and_not_touched(store: Store) -> None:
+    store.close()
+    with closing(sqlite3.connect(store_database.path())) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = store_database.path().read_bytes()
+    with pytest.raises(StoreError, match="comes from a newer version"):
+        Store.open()
+    assert store_database.path().read_bytes() == before
+
+
+def _overwrite_a_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xa5" * 4096)
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_overwrite_a_page, "is damaged and was left as it is"),
+        (lambda path: path.write_bytes(b"no database at all" * 1000), "is no store and was left as it is"),
+    ],
+)
+def test_a_damaged_store_is_refused_and_kept(pictures: Path, store: Store, damage: Callable[[Path], object], text: str) -> None:
+    store.create("trees", plan_of(pictures))
+    store.close()
+    damage(store_database.path())
+    before = store_database.path().read_bytes()
+    with pytest.raises(StoreError, match=text) as refused:
+        Store.open()
+    assert "\n" not in str(refused.value)
+    assert store_database.path().read_bytes() == before
+
+
+def _in_a_fork(work: Callable[[], str]) -> str:
+    """What `work` returns in a process of its own, which may end in any way."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(work()))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        return "died"
+    finally:
+        process.join()
+
+
+def test_a_store_that_can_not_be_written_is_refused_at_the_start(store: Store, own_home: Path) -> None:
+    store.close()
+    for path in (own_home, *own_home.iterdir()):
+        path.chmod(path.stat().st_mode & ~0o222 | 0o555)
+    own_home.parent.chmod(0o755)
+    own_home.parent.parent.chmod(0o755)
+
+    def refusal() -> str:
+        if os.getuid() == 0:
+            # The administrator may write anywhere.
+            os.seteuid(65_534)
+        try:
+            Store.open().close()
+        except StoreError as error:
+            return str(error)
+        return "opened"
+
+    try:
+        assert "Nothing can be stored in" in _in_a_fork(refusal)
+    finally:
+        own_home.chmod(0o755)
+
+
+def test_a_full_disk_loses_nothing_that_was_saved_and_says_so(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures))
+    store.save([result_of(store, run)], FACTS)
+
+    def limit(connection, *_: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(store.engine, "checkout", limit)
+    many = [result_of(store, run, index, reason="x" * 20_000) for index in range(5)]
+    with pytest.raises(StoreError, match="no space is left; nothing of this step was saved"):
+        store.save(many, FACTS)
+    event.remove(store.engine, "checkout", limit)
+    store.close()
+    with Store.open() as again, store_database.reading(again.engine) as connection:
+        assert again.counts(run).done == 1
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        assert again.counts(run).waiting == 5
+
+
+def test_a_writer_that_waits_too_long_says_so_and_nothing_is_lost(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_database, "LOCK_WAIT_S", 0.2)
+    with Store.open() as store:
+        run = store.create("trees", plan_of(pictures))
+        result = result_of(store, run)
+        with closing(sqlite3.connect(store_database.path())) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="another program has been writing"):
+                store.save([result], FACTS)
+            assert store.counts(run).done == 0
+            other.rollback()
+        store.save([result], FACTS)
+        assert store.counts(run).done == 1
+
+
+def test_programs_that_read_and_write_in_turns_wait_for_each_other(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures))
+    results = [result_of(store, run, index) for index in range(6)]
+    errors: list[Exception] = []
+
+    def write(own: list[CellResult]) -> None:
+        try:
+            with Store.open() as other:
+                for _ in range(20):
+                    other.save(own, FACTS)
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    writers = [threading.Thread(target=write, args=(results[index::3],)) for index in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert errors == []
+    assert store.counts(run).done == 6
+
+
+@pytest.mark.parametrize("statement", [1, 4, 9, 13])
+def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) -> None:
+    path = store_database.path()
+
+    def killed() -> str:
+        seen = 0
+
+        def count(_connection, _cursor, text: str, *_: object) -> None:
+            nonlocal seen
+            seen += text.lstrip().upper().startswith(("CREATE", "INSERT"))
+            if seen == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        made = store_database.create_engine
+
+        def counting(*arguments, **options):
+            engine = made(*arguments, **options)
+            event.listen(engine, "after_cursor_execute", count)
+            return engine
+
+        store_database.create_engine = counting
+        Store.open().close()
+        return f"ended after {seen} statements"
+
+    ended = _in_a_fork(killed)
+    with closing(sqlite3.connect(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if statement < 10:
+        assert ended == "died"
+        assert tables == set()
+    else:
+        assert ended == "ended after 10 statements"
+        assert tables >= set(metadata.tables)
+    with Store.open() as store:
+        assert store.runs() == []
+
+
+def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.close()
+    later = tmp_path / "migrations"
+    shutil.copytree(store_database.MIGRATIONS, later)
+    (later / "versions" / "0002_later.py").write_text(
+        "import os\nimport sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n    op.create_table('extra', sa.Column('id', sa.Integer()))\n"
+        "    os.environ.get('FAIL') and os._exit(9)\n    op.add_column('run', sa.Column('note', sa.Text()))\n"
+    )
+    monkeypatch.setattr(store_database, "MIGRATIONS", later)
+    monkeypatch.setattr(store_database, "HEAD", "0002")
+    monkeypatch.setenv("FAIL", "1")
+
+    def opened() -> str:
+        Store.open().close()
+        return "opened"
+
+    def schema() -> str:
+        with closing(sqlite3.connect(store_database.path())) as connection:
+            return " ".join(sql or "" for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
+
+    before = schema()
+    assert _in_a_fork(opened) == "died"
+    assert schema() == before
+    monkeypatch.delenv("FAIL")
+    opened()
+    assert "extra" in schema()
+    assert "note" in schema()
