@@ -1,0 +1,58 @@
+"""`prepare`: convert upscalers for the fast runtime, so that nobody waits for it later."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import upscalers
+from benchmark.timing import somebody_times
+from core.errors import AppError, UsageError
+from upscalers.preparing import can_prepare, prepare
+from upscalers.spec import UpscalerSpec
+
+
+def prepare_upscalers(
+    ids: Annotated[list[str] | None, typer.Argument(help="Upscalers; without any, all whose weights are here.", show_default=False)] = None,
+    scale: Annotated[int | None, typer.Option(help="Only this one.", show_default="all")] = None,
+) -> None:
+    """Convert networks for OpenVINO, once: they then load in a second instead of many, and run faster on a CPU.
+
+    What is ready stays as it is. While something is timed on this machine, the work rests.
+    """
+    chosen = upscalers.registry().select(ids) if ids else list(upscalers.registry())
+    if scale is not None and not any(scale in spec.scales for spec in chosen):
+        raise UsageError(f"None of these upscalers does x{scale}.")
+    work = [(spec, each) for spec in chosen if can_prepare(spec) for each in spec.scales if _is_asked(spec, each, scale, named=bool(ids))]
+    console, failures = Console(stderr=True), []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(work))
+        for spec, each in work:
+            label = f"{spec.id} x{each}"
+            progress.update(task, description=label)
+            try:
+                done = prepare(
+                    spec,
+                    each,
+                    report=lambda stage, label=label: progress.update(task, description=f"{label}: {stage}"),
+                    must_rest=somebody_times,
+                )
+                progress.console.print(f"{label}: {'converted' if done else 'ready already'}")
+            except AppError as error:
+                failures.append(str(error))
+            progress.advance(task)
+    for failure in failures:
+        typer.echo(failure, err=True)
+    if not work:
+        typer.echo("Nothing to prepare: these upscalers run as they are, or have no weights here.", err=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _is_asked(spec: UpscalerSpec, scale: int, wanted: int | None, *, named: bool) -> bool:
+    """Scales without weights are left out, unless the upscaler was named: then they are an error with a remedy."""
+    if wanted is not None and scale != wanted:
+        return False
+    return named or spec.status(scale).kind == "ready"
