@@ -10,7 +10,7 @@ TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 # Every model has a process of its own, and each imports large libraries: without compiled files that takes three times as long.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup app test test-long check format requirements browser readme example samples
+.PHONY: setup app test test-long check format requirements browser readme example samples bench
 
 setup: .venv/.ready
 
@@ -58,6 +58,7 @@ requirements: .venv/.ready-dev
 
 readme: .venv/.ready
 	$(BIN)/python -m upscalers.catalogue README.md
+	$(BIN)/python -m metrics.catalogue README.md
 
 # The comparison that greets a visitor, with this machine's numbers; it needs the starter weights.
 example: .venv/.ready
@@ -65,3 +66,7 @@ example: .venv/.ready
 
 samples: .venv/.ready
 	$(BIN)/python -m assets.drawing
+
+# Needs minutes, a quiet machine, and room for the environments of the packages that it compares with.
+bench: .venv/.ready-dev
+	$(BIN)/python perf/bench --readme

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from benchmark import jobs
 from ui.image_route import routes
+from ui.keeping import clear_away
 from ui.state import additions, downloads, engine
 
 EXPIRE_EVERY_S = 3600.0
@@ -35,7 +35,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 async def _clear_away() -> None:
     while True:
-        await asyncio.to_thread(jobs.expire)
+        await asyncio.to_thread(clear_away)
         await asyncio.sleep(EXPIRE_EVERY_S)
 
 

@@ -1,8 +1,8 @@
 """Weights being fetched for visitors: in the background, two models at once, each with progress and a way to stop it."""
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from benchmark.background import Task
 from core import weights
@@ -24,6 +24,8 @@ class Download(Task):
     """Of that file."""
     total_bytes: int | None = None
     """Of that file; None while unknown."""
+    followers: list[Callable[[], None]] | None = field(default_factory=list)
+    """What is done when all files are there; None from then on."""
 
     @property
     def fraction(self) -> float:
@@ -40,16 +42,34 @@ class Downloads:
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(AT_ONCE)
 
-    def start(self, upscaler_id: str, files: Sequence[WeightFile]) -> Download:
-        """Begin to fetch these files, unless that upscaler's are on their way already."""
+    def start(self, upscaler_id: str, files: Sequence[WeightFile], *, then: Callable[[], None] | None = None) -> Download:
+        """Begin to fetch these files, unless that upscaler's are on their way already.
+
+        Parameters
+        ----------
+        then:
+            Called in the background when all files are there, not when the download fails or is stopped. An `AppError` that it raises
+            becomes the download's.
+        """
         with self._lock:
-            known = self._by_id.get(upscaler_id)
-            if known is not None and known.active:
-                return known
-            download = self._by_id[upscaler_id] = Download(upscaler_id=upscaler_id, files=tuple(files))
+            download = self._by_id.get(upscaler_id)
+            is_new = download is None or not download.active or download.followers is None
+            if download is None or is_new:
+                download = self._by_id[upscaler_id] = Download(upscaler_id=upscaler_id, files=tuple(files))
+            if then is not None and download.followers is not None:
+                download.followers.append(then)
+        if not is_new:
+            return download
         name = f"download the weights of {upscaler_id}"
-        download.start(lambda: _fetch(download), slots=self._slots, name=name, stopped_by=FetchCancelledError)
+        download.start(lambda: self._work(download), slots=self._slots, name=name, stopped_by=FetchCancelledError)
         return download
+
+    def _work(self, download: Download) -> None:
+        _fetch(download)
+        with self._lock:
+            followers, download.followers = download.followers or [], None
+        for follow in followers:
+            follow()
 
     def get(self, upscaler_id: str) -> Download | None:
         """The latest download for an upscaler."""

@@ -12,7 +12,7 @@ from filelock import FileLock
 from core.files import write_atomically
 from core.settings import MIB, settings
 from runtimes.speed import REFERENCE_GFLOPS, matrix_gflops
-from runtimes.tiling import plan_tiles
+from runtimes.tiling import largest_tile_pixels, plan_tiles
 from upscalers.spec import OptionValue, UpscalerSpec
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def record_memory(
 
 
 def _largest_tile(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:
-    return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, spec.tiling.get(int(scale))))
+    return largest_tile_pixels(height, width, spec.tiling.get(int(scale)))
 
 
 def _pictures_mib(scale: float, height: int, width: int) -> float:

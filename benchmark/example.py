@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 import upscalers
-from benchmark import jobs
+from benchmark import jobs, maps
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.samples import SAMPLES, sample_path
@@ -66,7 +66,18 @@ def _copy(directory: Path, job: Comparison, target: Path) -> None:
     job.downscaled_path = _shrink(directory, job.downscaled_path, target)
     for row in job.rows:
         row.output_path = _shrink(directory, row.output_path, target)
+    keep_maps(target, job)
     jobs.save(target, job)
+
+
+def keep_maps(target: Path, job: Comparison) -> None:
+    """Put the maps of where its results differ beside its pictures: who looks at the example may not be allowed to write there."""
+    names = [*(maps.error_path(target, job, row) for row in job.rows), maps.disagreement_path(target, job)]
+    for name in filter(None, names):
+        with Image.open(target / name) as picture:
+            # A map has 256 colours at most, so nothing is lost.
+            indexed = picture.quantize(256, dither=Image.Dither.NONE)
+        indexed.save(target / name, optimize=True)
 
 
 def _shrink(directory: Path, name: str | None, target: Path) -> str:

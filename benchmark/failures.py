@@ -13,7 +13,7 @@ ErrorKind = Literal["failed", "oom", "unavailable"]
 def failure_of(error: Exception, upscaler: str) -> tuple[ErrorKind, str]:
     """Status and one-line reason of a row. Whatever a model raises is a row with a reason, and its traceback goes to the log."""
     if isinstance(error, OutOfMemoryError | MemoryError):
-        return "oom", str(error) or "Out of memory: choose a smaller picture or region."
+        return "oom", str(error) or "Out of memory: choose smaller tiles, a smaller picture or a region."
     if isinstance(error, UnavailableError):
         return "unavailable", str(error)
     if isinstance(error, AppError):

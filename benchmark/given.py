@@ -19,7 +19,7 @@ from benchmark.labels import label_of
 from benchmark.schema import Comparison, GivenFile, Mode, Region, Row
 from benchmark.scoring import Layers, score_row
 from core.errors import ImageError, UsageError
-from core.image import Picture, decode, encode_png, safe_stem
+from core.image import Picture, decode, safe_stem
 from core.settings import settings
 
 RUNTIME = "given"
@@ -27,7 +27,6 @@ RUNTIME = "given"
 MAX_RESULTS = 20
 """How many one comparison takes: each is stored."""
 MAX_NAME_CHARACTERS = 60
-_LOCK = ".given.lock"
 
 
 @dataclass(frozen=True)
@@ -138,10 +137,10 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
         The file is no picture of that size.
     """
     title = clean_name(name)
-    job = _finished(directory)
+    job = jobs.load_finished(directory)
     picture = read_result(upload, frame_of(job))
-    with FileLock(directory / _LOCK):
-        job = _finished(directory)
+    with FileLock(directory / jobs.LOCK):
+        job = jobs.load_finished(directory)
         if sum(row.given is not None for row in job.rows) >= MAX_RESULTS:
             raise UsageError(f"A comparison takes {MAX_RESULTS} added results: remove one first.")
         row = Row(
@@ -163,7 +162,7 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
         small = original if job.mode == "as-is" else _stored(directory, job.downscaled_path, row)
         result = Layers(picture.rgb, picture.alpha)
         score_row(job, row, result, small=small, original=None if job.mode == "as-is" else original)
-        row.output_path = jobs.store_picture(directory, encode_png(picture.rgb, picture.alpha))
+        row.output_path = jobs.keep_picture(directory, picture.rgb, picture.alpha)
         job.rows.append(row)
         jobs.save(directory, job)
     return row
@@ -177,9 +176,9 @@ def remove(directory: Path, row_id: str) -> None:
     UsageError
         The comparison is gone, or the row is a model's.
     """
-    _finished(directory)
-    with FileLock(directory / _LOCK):
-        job = _finished(directory)
+    jobs.load_finished(directory)
+    with FileLock(directory / jobs.LOCK):
+        job = jobs.load_finished(directory)
         row = next((row for row in job.rows if row.upscaler == row_id), None)
         if row is None:
             return
@@ -193,21 +192,9 @@ def remove(directory: Path, row_id: str) -> None:
             (directory / row.output_path).unlink(missing_ok=True)
 
 
-def _finished(directory: Path) -> Comparison:
-    job = jobs.load(directory)
-    if job.active:
-        # Its host holds the whole document and would write over what is added meanwhile.
-        raise UsageError("This comparison still runs. Wait until it has finished.")
-    return job
-
-
 def _stored(directory: Path, name: str | None, row: Row) -> Layers:
     """A picture of the comparison. None is larger than its results."""
-    try:
-        data = (directory / (name or "")).read_bytes()
-    except OSError as error:
-        raise UsageError(jobs.GONE) from error
-    picture = decode(data, at_least=(row.width or 0, row.height or 0))
+    picture = jobs.read_picture(directory, name, at_least=(row.width or 0, row.height or 0))
     return Layers(picture.rgb, picture.alpha)
 
 

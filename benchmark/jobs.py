@@ -6,26 +6,29 @@ The directory is the only state: whoever can read it, in whatever process, now o
 import contextlib
 import datetime
 import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 from pydantic import ValidationError
 
-from benchmark import given_small
+from benchmark import given_small, parts
 from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
 from core.errors import AppError, UsageError
 from core.files import write_atomically
-from core.settings import MIB, settings
+from core.image import ALPHA8, RGB8, Picture, decode, encode_png
+from core.settings import settings
 
-DAY_S = 86_400
+log = logging.getLogger(__name__)
+
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{16}")
 PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.png")
 EXAMPLE = "example"
@@ -38,8 +41,8 @@ SERVER_STOPPED = "The server was stopped. Run again."
 SOURCE = "source"
 """The uploaded bytes, until they have been read."""
 SOURCE_NAME = "source.name"
-ORPHAN_AGE_S = 86_400
-"""A directory without a readable comparison is removed when it is older."""
+LOCK = ".lock"
+"""Held in a finished comparison's directory by whoever changes it: its host no longer does."""
 
 
 def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None = None, small: Upload | None = None) -> Path:
@@ -107,6 +110,26 @@ def store_picture(directory: Path, png: bytes) -> str:
     return name
 
 
+def keep_picture(directory: Path, rgb: RGB8, alpha: ALPHA8 | None = None) -> str:
+    """Code pixels as PNG and keep them, a large picture also in the form that parts are cut from; returns the file name."""
+    name = store_picture(directory, encode_png(rgb, alpha))
+    try:
+        parts.keep_levels(directory / name, rgb, alpha)
+    except OSError as error:
+        # They are made again when somebody looks at them; the picture itself is there.
+        log.warning("The parts of %s could not be kept: %s", directory / name, error)
+    return name
+
+
+def read_picture(directory: Path, name: str | None, *, at_least: tuple[int, int] = (0, 0)) -> Picture:
+    """A stored picture's pixels; one of this width and height is read whatever the limits are. Raises `UsageError` when it is gone."""
+    try:
+        data = (directory / (name or "")).read_bytes()
+    except OSError as error:
+        raise UsageError(GONE) from error
+    return decode(data, at_least=at_least)
+
+
 def picture_path(job_id: str, name: str) -> Path | None:
     """The file behind the address of a picture; None for anything that is not one of ours."""
     directory = directory_of(job_id)
@@ -137,6 +160,49 @@ def load(directory: Path) -> Comparison:
         raise UsageError(GONE) from None
     except ValidationError as error:
         raise AppError("This comparison was written by another version or is damaged. Start a new one.") from error
+
+
+def load_finished(directory: Path) -> Comparison:
+    """Read a comparison that is to be changed. Raises `core.errors.UsageError` when it is gone or still runs."""
+    job = load(directory)
+    if job.active:
+        # Its host holds the whole document and would write over the change.
+        raise UsageError("This comparison still runs. Wait until it has finished.")
+    return job
+
+
+def reopen(directory: Path, row_id: str, *, tile_px: int | None = None) -> None:
+    """Queue a finished comparison again for one of its rows that gave no picture; the others keep their results.
+
+    Parameters
+    ----------
+    row_id:
+        The row's upscaler.
+    tile_px:
+        Side of the tiles to run it with; None: as before.
+
+    Raises
+    ------
+    core.errors.UsageError
+        The comparison is gone, still runs, has no pictures to run on, or no such row.
+    """
+    load_finished(directory)
+    with FileLock(directory / LOCK):
+        job = load_finished(directory)
+        if job.image is None or not run_again(job, row_id, tile_px):
+            raise UsageError("This can't be run again. Press Compare.")
+        job.state, job.reason, job.finished_at, job.queued_at = "queued", None, None, now()
+        job.host_pid, job.host_mark = os.getpid(), process_mark(os.getpid())
+        save(directory, job)
+
+
+def run_again(job: Comparison, row_id: str, tile_px: int | None) -> bool:
+    """Put a waiting row in the place of one that gave no picture; False where there is none of this upscaler."""
+    for index, row in enumerate(job.rows):
+        if row.upscaler == row_id and row.given is None and row.status not in (None, "ok"):
+            job.rows[index] = row.again(tile_px)
+            return True
+    return False
 
 
 def find(job_id: str) -> Path | None:
@@ -205,37 +271,13 @@ def delete(job_id: str) -> None:
         shutil.rmtree(directory)
 
 
-def expire() -> None:
-    """Delete unpinned comparisons that are too old, the oldest when all together are too large, and what no comparison owns."""
-    limits = settings()
-    total = 0
-    for job in sorted(all_jobs(None), key=lambda each: each.created_at, reverse=True):
-        directory = limits.comparisons / job.id
-        total += _size_bytes(directory)
-        too_old = seconds_since(job.created_at) > limits.keep_days * DAY_S
-        if not job.active and not job.pinned and (too_old or total > limits.max_store_mib * MIB):
-            shutil.rmtree(directory, ignore_errors=True)
-    for directory in _directories(limits.comparisons):
-        with contextlib.suppress(FileNotFoundError):
-            if not (directory / "job.json").exists() and time.time() - directory.stat().st_mtime > ORPHAN_AGE_S:
-                shutil.rmtree(directory, ignore_errors=True)
-
-
-def _size_bytes(directory: Path) -> int:
-    total = 0
-    for file in directory.glob("*"):
-        # Files may be renamed or deleted while they are counted.
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total
-
-
-def _directories(root: Path) -> list[Path]:
+def directories(root: Path) -> list[Path]:
+    """Everything in a store that has the name of a comparison."""
     return [each for each in root.iterdir() if JOB_ID.fullmatch(each.name) and each.is_dir()] if root.is_dir() else []
 
 
 def all_jobs(root: Path | None) -> Iterator[Comparison]:
     """Every comparison that can be read, in no order. One that is being deleted or comes from another version is left out."""
-    for directory in _directories(root or settings().comparisons):
+    for directory in directories(root or settings().comparisons):
         with contextlib.suppress(AppError):
             yield load(directory)

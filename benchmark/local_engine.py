@@ -7,11 +7,12 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from benchmark import jobs
+from benchmark.environment import machine_facts
 from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
@@ -102,6 +103,40 @@ class LocalEngine:
             raise BusyError("The engine stopped just now: try again.")
         return directory.name
 
+    def run_again(self, job_id: str, row_id: str, *, tile_px: int | None = None) -> None:
+        """Run one row of a comparison that gave no picture once more; the others keep theirs.
+
+        Parameters
+        ----------
+        row_id:
+            The row's upscaler.
+        tile_px:
+            Side of the tiles to run it with, in input pixels; None: as before.
+
+        Raises
+        ------
+        core.errors.UsageError
+            The comparison is gone or of another machine, or has no such row.
+        core.errors.BusyError
+            Too many comparisons wait already.
+        """
+        self.start()
+        with self._submitting:
+            job = self.load(job_id)
+            if any(job.machine.get(fact) != value for fact, value in machine_facts().items() if fact in ("processor", "gpu")):
+                raise UsageError("The other results come from another machine: press Compare to measure all of them here.")
+            directory = self.root / job_id
+            if job.active:
+                command = {"do": "again", "directory": str(directory.absolute()), "row": row_id, "tile_px": tile_px}
+            else:
+                self._check_limits(job.user)
+                jobs.reopen(directory, row_id, tile_px=tile_px)
+                with self._lock:
+                    self._submitted.add(job_id)
+                command = {"do": "submit", "directory": str(directory.absolute())}
+        if not self._tell(command):
+            raise BusyError("The engine stopped just now: try again.")
+
     def _check_limits(self, user: str) -> None:
         active = self._active()
         limits = settings()
@@ -165,6 +200,10 @@ class LocalEngine:
                 jobs.close_job(directory, job)
         return job
 
+    def directory(self, job: Comparison) -> Path:
+        """Where the pictures of a comparison lie; those of the example come with the program."""
+        return jobs.EXAMPLE_FOLDER if job.id == jobs.EXAMPLE else self.root / job.id
+
     def _is_abandoned(self, job: Comparison) -> bool:
         with self._lock:
             host, own = self._host, job.id in self._submitted
@@ -172,7 +211,8 @@ class LocalEngine:
 
     def ahead(self, job: Comparison) -> int:
         """How many comparisons are served before or beside this one."""
-        return sum(other.created_at <= job.created_at for other in self._active() if other.id != job.id)
+        since = job.queued_at or job.created_at
+        return sum((other.queued_at or other.created_at) <= since for other in self._active() if other.id != job.id)
 
     def close(self) -> None:
         """End the host and all models."""
@@ -203,7 +243,7 @@ class LocalEngine:
             self._submitted -= waiting - {job.id for job in active}
         return active
 
-    def _tell(self, command: dict[str, Any]) -> bool:
+    def _tell(self, command: Mapping[str, str | int | None]) -> bool:
         """Send a command; False when the host is gone, whose comparisons are then closed by `load`."""
         with self._lock:
             if self._host is None or self._host.stdin is None:

@@ -4,7 +4,7 @@ A map is kept beside the pictures of its comparison, under a name made from thei
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,20 +37,21 @@ def error_map(result: RGB8, original: RGB8) -> RGB8:
     return _coloured(result.shape, lambda rows: np.abs(result[rows].astype(np.int16) - original[rows]).mean(axis=2))
 
 
-def disagreement_map(results: Sequence[RGB8]) -> RGB8:
+def disagreement_map(results: Iterable[RGB8]) -> RGB8:
     """How far the results are apart, pixel by pixel: the largest less the smallest value, mean of the three channels.
 
     Parameters
     ----------
     results:
-        At least one, `(H, W, 3)` uint8 sRGB of one size; not written to.
+        At least one, `(H, W, 3)` uint8 sRGB of one size; not written to. Each is needed only until the next is taken.
     """
-
-    def spread(rows: slice) -> NDArray[np.floating]:
-        parts = [result[rows] for result in results]
-        return (np.maximum.reduce(parts).astype(np.int16) - np.minimum.reduce(parts)).mean(axis=2)
-
-    return _coloured(results[0].shape, spread)
+    each = iter(results)
+    high = next(each).copy()
+    low = high.copy()
+    for result in each:
+        np.maximum(high, result, out=high)
+        np.minimum(low, result, out=low)
+    return error_map(high, low)
 
 
 def error_path(directory: Path, job: Comparison, row: Row) -> str | None:
@@ -58,7 +59,7 @@ def error_path(directory: Path, job: Comparison, row: Row) -> str | None:
     if job.mode != "restore" or job.original_path is None or row.output_path is None:
         return None
     names = [row.output_path, job.original_path]
-    return _kept(directory, "error", names, frame_of(job).size, lambda pictures: error_map(pictures[0], pictures[1]))
+    return _kept(directory, "error", names, frame_of(job).size, lambda pictures: error_map(*pictures))
 
 
 def disagreement_path(directory: Path, job: Comparison) -> str | None:
@@ -67,11 +68,11 @@ def disagreement_path(directory: Path, job: Comparison) -> str | None:
     return _kept(directory, "disagreement", names, frame_of(job).size, disagreement_map) if len(names) > 1 else None
 
 
-def _kept(directory: Path, kind: str, names: Sequence[str], size: tuple[int, int], make: Callable[[list[RGB8]], RGB8]) -> str:
+def _kept(directory: Path, kind: str, names: Sequence[str], size: tuple[int, int], make: Callable[[Iterable[RGB8]], RGB8]) -> str:
     name = f"{hashlib.sha256(' '.join([kind, *names]).encode()).hexdigest()[:32]}.png"
     path = directory / name
     if not path.is_file():
-        write_atomically(path, encode_png(make([_read(directory / each, size) for each in names])), durable=False)
+        write_atomically(path, encode_png(make(_read(directory / each, size) for each in names)), durable=False)
     return name
 
 

@@ -8,6 +8,7 @@ from benchmark.degradation import DOWNSCALERS
 from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
+from core.settings import settings
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
 from upscalers.spec import SCORED_SCALES, UpscalerSpec, check_seed
@@ -32,6 +33,8 @@ class Plan:
     seed: int | None = None
     """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
+    tile_px: int | None = None
+    """Side of the tiles into which large pictures are cut, in input pixels, for all upscalers that can; None: each one's own."""
 
     def __post_init__(self) -> None:
         """Raises `UsageError` when something in the plan can't be done by anything."""
@@ -43,6 +46,8 @@ class Plan:
             raise UsageError(f"A scale lies between 1 and 16; got {self.scale:g}.")
         if self.repeats is not None and not 0 <= self.repeats <= 1000:
             raise UsageError(f"Repeats lie between 0 and 1000; got {self.repeats}.")
+        if self.tile_px is not None and not 1 <= self.tile_px <= settings().max_input_side:
+            raise UsageError(f"Tiles have a side of 1 to {settings().max_input_side} pixels; got {self.tile_px}.")
         check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
         if self.runtime != "auto":
@@ -56,7 +61,8 @@ class Plan:
         return [self._row(upscaler_id) for upscaler_id in dict.fromkeys(self.upscaler_ids)]
 
     def _row(self, upscaler_id: str) -> Row:
-        spec = upscalers.get(upscaler_id)
+        own = upscalers.get(upscaler_id)
+        spec = own.with_tile(self.scale, self.tile_px)
         options = spec.options(self.options.get(upscaler_id, {}))
         status = spec.status(self.scale)
         reason = status.reason
@@ -81,6 +87,7 @@ class Plan:
             runtime=runtime_id,
             precision=precision,
             threads=1 if spec.runtimes == ("pillow",) else usable_cores(),
+            tile_limit=None if spec is own else self.tile_px,
             options=options,
             seed=spec.seed_for(self.seed),
             progress_unit=spec.progress_unit,

@@ -11,7 +11,7 @@ from benchmark.degradation import crop_to_multiple, downscale
 from benchmark.environment import machine_facts
 from benchmark.regions import check_region
 from benchmark.schema import Comparison, ImageFacts
-from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, encode_png, safe_stem
+from core.image import ALPHA8, RGB8, Picture, check_output_size, decode, safe_stem
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,8 @@ def prepare(directory: Path, job: Comparison) -> Prepared:
     core.errors.AppError
         The picture can't be compared: damaged, too small, or smaller than its region.
     """
+    if job.image is not None:
+        return _prepared_before(directory, job)
     source = directory / jobs.SOURCE
     name = (directory / f"{jobs.SOURCE}.name").read_text(encoding="utf-8")
     picture = decode(source.read_bytes(), name=name)
@@ -67,19 +69,33 @@ def prepare(directory: Path, job: Comparison) -> Prepared:
         has_alpha=alpha is not None,
         notes=notes,
     )
-    job.original_path = jobs.store_picture(directory, encode_png(original, alpha))
+    job.original_path = jobs.keep_picture(directory, original, alpha)
     if job.mode == "restore":
-        job.downscaled_path = jobs.store_picture(directory, encode_png(small, small_alpha))
+        job.downscaled_path = jobs.keep_picture(directory, small, small_alpha)
         job.downscaled_height, job.downscaled_width = small.shape[:2]
     job.machine = machine_facts()
+    _expect(job, small)
+    jobs.forget_source(directory)
+    return Prepared(original, alpha, small, small_alpha)
+
+
+def _prepared_before(directory: Path, job: Comparison) -> Prepared:
+    """The stored pictures of a comparison of which a part is run again. Raises `core.errors.UsageError` when they are gone."""
+    original = jobs.read_picture(directory, job.original_path)
+    small = original if job.mode == "as-is" else jobs.read_picture(directory, job.downscaled_path)
+    _expect(job, small.rgb)
+    return Prepared(original.rgb, original.alpha, small.rgb, small.alpha)
+
+
+def _expect(job: Comparison, small: RGB8) -> None:
+    """Note in each row that waits what a call is expected to take."""
     for row in job.rows:
         spec = upscalers.find(row.upscaler)
-        if spec is not None:
+        if spec is not None and row.status is None:
+            spec = spec.with_tile(row.scale, row.tile_limit)
             pixels = estimates.processed_pixels(spec, row.scale, *small.shape[:2])
             expected = estimates.estimate(spec, row.scale, row.runtime, row.precision, pixels, row.options)
             row.expected_s = expected.seconds if expected else None
-    jobs.forget_source(directory)
-    return Prepared(original, alpha, small, small_alpha)
 
 
 def _compared_part(directory: Path, job: Comparison, picture: Picture) -> tuple[RGB8, ALPHA8 | None]:
@@ -88,7 +104,7 @@ def _compared_part(directory: Path, job: Comparison, picture: Picture) -> tuple[
     if region is None:
         return picture.rgb, picture.alpha
     check_region(region, picture.width, picture.height)
-    job.whole_path = jobs.store_picture(directory, encode_png(picture.rgb, picture.alpha))
+    job.whole_path = jobs.keep_picture(directory, picture.rgb, picture.alpha)
     alpha = None if picture.alpha is None else np.ascontiguousarray(region.cut(picture.alpha))
     return np.ascontiguousarray(region.cut(picture.rgb)), alpha
 
@@ -100,7 +116,7 @@ def _given_small(directory: Path, job: Comparison, picture: Picture, notes: list
     notes += ["The small picture is your own.", *(f"Small picture: {note}" for note in given.notes)]
     if region is None:
         return given.rgb, given.alpha
-    job.whole_downscaled_path = jobs.store_picture(directory, encode_png(given.rgb, given.alpha))
+    job.whole_downscaled_path = jobs.keep_picture(directory, given.rgb, given.alpha)
     part = given_small.part(region, scale)
     alpha = None if given.alpha is None else np.ascontiguousarray(part.cut(given.alpha))
     return np.ascontiguousarray(part.cut(given.rgb)), alpha

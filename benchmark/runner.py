@@ -22,7 +22,7 @@ from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
 from core.errors import AppError
-from core.image import RGB8, encode_png, resize_alpha
+from core.image import RGB8, resize_alpha
 from runtimes.base import Precision
 from upscalers.spec import UpscalerSpec
 
@@ -82,19 +82,31 @@ class ComparisonRun:
         self._pictures = prepare(self.directory, self.job)
         self._save()
         yield
-        waiting = [row for row in self.job.rows if row.status is None]
-        timed: list[_Timed] = []
-        for row in sorted(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0)):
-            if self._cancelled:
+        while not self._cancelled:
+            timed: list[_Timed] = []
+            while (row := self._cheapest_waiting()) is not None:
+                if self._cancelled:
+                    return
+                entry = self._first_call(row)
+                if entry is not None:
+                    timed.append(entry)
+                yield
+            self._pool.wait_until_idle(self._is_cancelled)
+            yield from self._second_pass(timed)
+            if self._close(self._done, unless_waiting=True):
                 return
-            entry = self._first_call(row)
-            if entry is not None:
-                timed.append(entry)
-            yield
-        self._pool.wait_until_idle(self._is_cancelled)
-        yield from self._second_pass(timed)
-        if not self._cancelled:
-            self._close(self._done)
+
+    def again(self, row_id: str, tile_px: int | None) -> bool:
+        """Run a row that gave no picture once more, from any thread; False when this comparison is closed or has no such row."""
+        with self._saving:
+            if self._closed or not jobs.run_again(self.job, row_id, tile_px):
+                return False
+            jobs.save(self.directory, self.job)
+        return True
+
+    def _cheapest_waiting(self) -> Row | None:
+        waiting = [row for row in self.job.rows if row.status is None]
+        return min(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0), default=None)
 
     def _second_pass(self, timed: list[_Timed]) -> Iterator[None]:
         """Warm calls in turns until every model has had its share."""
@@ -128,6 +140,7 @@ class ComparisonRun:
             return None
         except CallFailedError as failure:
             row.status, row.reason, row.stage = failure.status, failure.reason, "done"
+            row.tile = self._tile(row, spec)
             if model is not None:
                 self._pool.forget(model)
             return None
@@ -161,6 +174,11 @@ class ComparisonRun:
         row.status, row.stage = "ok", "timing"
         return entry
 
+    def _tile(self, row: Row, spec: UpscalerSpec) -> int | None:
+        """The side of the tiles in which the picture is run; None when it is run whole."""
+        tiling = spec.with_tile(row.scale, row.tile_limit).tiling.get(int(row.scale))
+        return None if tiling is None or tiling.takes_whole(*self._pictures.small.shape[:2]) else tiling.tile_px
+
     def _hold(self, model: Model) -> None:
         """Make the model the one that `cancel` ends; a cancel that came a moment before ends it here."""
         self._model = model
@@ -173,7 +191,7 @@ class ComparisonRun:
         alpha = None if self._pictures.small_alpha is None else resize_alpha(self._pictures.small_alpha, width, height)
         original = Layers(self._pictures.original, self._pictures.original_alpha) if self.job.mode == "restore" else None
         score_row(self.job, row, Layers(result, alpha), small=Layers(self._pictures.small, self._pictures.small_alpha), original=original)
-        row.output_path = jobs.store_picture(self.directory, encode_png(result, alpha))
+        row.output_path = jobs.keep_picture(self.directory, result, alpha)
 
     def _warm_call(self, entry: _Timed) -> bool:
         """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""
@@ -220,6 +238,7 @@ class ComparisonRun:
         spec = upscalers.find(row.upscaler)
         if spec is None:
             return
+        spec = spec.with_tile(row.scale, row.tile_limit)
         height, width = self._pictures.small.shape[:2]
         if is_typical and not row.contended:
             pixels = estimates.processed_pixels(spec, row.scale, height, width)
@@ -245,11 +264,13 @@ class ComparisonRun:
 
         self._close(mark)
 
-    def _close(self, mark: Callable[[], None]) -> None:
-        """Write the last state, once; nothing is written after it."""
+    def _close(self, mark: Callable[[], None], *, unless_waiting: bool = False) -> bool:
+        """Write the last state, once; nothing is written after it. False where a row waits, asked for meanwhile, and that matters."""
         with self._saving:
             if self._closed:
-                return
+                return True
+            if unless_waiting and self._cheapest_waiting() is not None:
+                return False
             self._closed = True
             mark()
             try:
@@ -258,6 +279,7 @@ class ComparisonRun:
             except OSError:
                 # A full disk, or somebody deleted the directory: there is nowhere to write it down.
                 log.exception("Comparison %s could not be closed", self.job.id)
+        return True
 
     def _save(self, *, durable: bool = True) -> None:
         with self._saving:
@@ -276,4 +298,5 @@ def model_key(row: Row, spec: UpscalerSpec) -> ModelKey:
         threads=row.threads,
         options=tuple(sorted(row.options.items())),
         weights=tuple(file.sha256 for file in spec.required_weights(row.scale)),
+        tile_px=row.tile_limit,
     )

@@ -64,6 +64,8 @@ class Row(_Document):
     """Calls that ran side by side on the machine; times of rows with more than one never rank with exclusive ones."""
     tile: int | None = None
     """Side of the tiles in input pixels; None when the picture was run whole."""
+    tile_limit: int | None = None
+    """The side that a person asked for; None: the upscaler's own."""
     options: dict[str, OptionValue] = Field(default_factory=dict)
     seed: int | None = None
     """What a stochastic upscaler started from; None for one that draws nothing."""
@@ -134,6 +136,11 @@ class Row(_Document):
     started_at: str | None = None
     """When its turn came: UTC, ISO 8601."""
 
+    def again(self, tile_px: int | None = None) -> "Row":
+        """A waiting row for the same work, with these tiles or, for None, those of before."""
+        planned = {name: getattr(self, name) for name in _PLANNED}
+        return Row(**{**planned, "tile_limit": tile_px or self.tile_limit})
+
     def forget_result(self) -> None:
         """Drop the picture and what was said about it: of one that was not kept nothing may be claimed."""
         self.output_path = self.scores = self.fingerprint = None
@@ -144,6 +151,13 @@ class Row(_Document):
         if self.stage in ("timing", "done"):
             return 0.0
         return None if self.expected_s is None else max(0.0, self.expected_s - elapsed_s)
+
+
+_PLANNED = (
+    *("upscaler", "name", "aim", "scale", "runtime", "precision", "threads", "options", "seed", "progress_unit"),
+    *("lr_source", "trained_for_another", "expected_s"),
+)
+"""What a row holds before anything has run."""
 
 
 class Region(_Document):
@@ -189,6 +203,8 @@ class Comparison(_Document):
     user: str
     created_at: str
     """UTC, ISO 8601."""
+    queued_at: str | None = None
+    """When it last began to wait, where it was run again in part: UTC, ISO 8601. None: at its creation."""
     finished_at: str | None = None
     """UTC, ISO 8601."""
     state: JobState = "queued"

@@ -43,6 +43,8 @@ class ModelKey:
     options: tuple[tuple[str, OptionValue], ...]
     weights: tuple[str | None, ...]
     """Published hashes of its weight files: an id can be given to another model while this one is warm."""
+    tile_px: int | None = None
+    """Side of the tiles that was asked for; None: the upscaler's own."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class _Bench:
         for module in (runtime.module, *runtime.preload, *upscalers.get(key.upscaler).imports):
             importlib.import_module(module)
         imported = time.perf_counter()
-        upscaler = upscalers.create(key.upscaler, key.scale, dict(key.options))
+        upscaler = upscalers.create(key.upscaler, key.scale, dict(key.options), tile_px=key.tile_px)
         upscaler.load(key.runtime, Placement(precision=key.precision, threads=key.threads))
         loaded = time.perf_counter()
         self._models[key] = upscaler

@@ -1,7 +1,7 @@
 """The supervisor: a process of its own, started as `python -m benchmark.worker_host`, that owns all models.
 
-It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`,
-`{"do": "run", "name": ..., "workers": ..., "keep_images": ...}`, `{"do": "cancel", "id": ...}`.
+It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`, `{"do": "cancel", "id": ...}`,
+`{"do": "again", "directory": ..., "row": ..., "tile_px": ...}`, `{"do": "run", "name": ..., "workers": ..., "keep_images": ...}`.
 With `--warm-up` it prepares for the first comparison at once. When standard input closes, the program that started it is gone,
 and so is it. What it does is seen in the comparisons' directories and in the store of dataset runs; how those go on is also told on
 standard output, one JSON object a line, see `benchmark.dataset_run.DatasetRun`.
@@ -82,6 +82,15 @@ class Scheduler:
             self._queues.setdefault(work.user, deque()).append((work, work.steps()))
             self._changed.notify()
 
+    def again(self, directory: Path, row_id: str, tile_px: int | None) -> None:
+        """Run a row of a comparison that still runs once more."""
+        for run in self._runs():
+            if isinstance(run, ComparisonRun) and run.id == directory.name and run.again(row_id, tile_px):
+                return
+        # It has finished on the way here.
+        jobs.reopen(directory, row_id, tile_px=tile_px)
+        self.submit(directory)
+
     def cancel(self, work_id: str) -> None:
         """Stop a comparison or a dataset run, waiting or running."""
         for work in self._runs():
@@ -154,6 +163,8 @@ def _obey(scheduler: Scheduler, line: str) -> None:
         match json.loads(line):
             case {"do": "submit", "directory": str(directory)}:
                 scheduler.submit(Path(directory))
+            case {"do": "again", "directory": str(directory), "row": str(row_id), "tile_px": int() | None as tile_px}:
+                scheduler.again(Path(directory), row_id, tile_px)
             case {"do": "run", "name": str(name), "workers": int(workers), "keep_images": bool(keep_images)}:
                 scheduler.start_run(name, workers, keep_images=keep_images)
             case {"do": "cancel", "id": str(work_id)}:

@@ -127,7 +127,10 @@ class WorkerProcess:
                 looked_at = now
                 if self.memory_mib() > memory_limit_mib:
                     limit = f"{limits.model_memory_mib / 1024:g} GB"
-                    self.end("oom", f"Out of memory: it used more than {limit} beside the model. Choose a smaller picture or region.")
+                    self.end(
+                        "oom",
+                        f"Out of memory: it used more than {limit} beside the model. Choose smaller tiles, a smaller picture or a region.",
+                    )
 
     def _receive(self) -> tuple[Any, ...] | None:
         """The next message; None after a moment without one. A broken connection is a dead process."""
@@ -142,7 +145,7 @@ class WorkerProcess:
             return self._ended_because
         code = self._process.exitcode
         if code == -9 and _oom_kills() > self._oom_kills:
-            return CallFailedError("oom", "Out of memory: the system ended the model. Choose a smaller picture or region.")
+            return CallFailedError("oom", "Out of memory: the system ended the model. Choose smaller tiles, a smaller picture or a region.")
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return CallFailedError("crashed", f"The model crashed ({how}). Run again, or choose another runtime.")
 

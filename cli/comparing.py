@@ -35,6 +35,10 @@ SLOW_S = 60.0
 ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF or BMP, up to 25 MP.", show_default=False)]
 Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=value; may be given several times.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or opencv.")]
+Tile = Annotated[
+    int | None,
+    typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),
+]
 PrecisionName = Annotated[str, typer.Option(help="auto, f32, bf16 or f16; auto is f32, but f16 for diffusion on a GPU.")]
 
 
@@ -53,9 +57,12 @@ def compare(
         str | None, typer.Option(help="X,Y,WIDTH,HEIGHT in pixels: compare this part only.", show_default="the whole picture")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
+    tile: Tile = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the results, a labelled strip and report.html into this directory.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the results, a labelled strip, the numbers and a report into this directory.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shrink a picture, race the upscalers, and score each result against the original."""
@@ -69,6 +76,7 @@ def compare(
         options=parse_options(option),
         region=parse_region(region) if region else None,
         seed=seed,
+        tile_px=tile,
         repeats=repeats,
     )
     upscalers.registry().select(ids)
@@ -88,8 +96,8 @@ def compare(
         job = jobs.load(directory)
         written = {}
         if out:
-            written = export.write_pictures(directory, job, out)
-            report.write(directory, job, export.folder(job, out) / report.FILE_NAME)
+            written = export.write(directory, job, out)
+            report.write(directory, job, export.report_path(job, out))
     document = export.document(job)
     for row in document["rows"]:
         row["output_path"] = str(written[row["upscaler"]]) if row["upscaler"] in written else None
@@ -109,6 +117,7 @@ def upscale(
     precision: PrecisionName = "auto",
     option: Options = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
+    tile: Tile = None,
 ) -> None:
     """Enlarge a picture as it is, without shrinking it first: the real job."""
     upscalers.create(upscaler, scale)
@@ -122,6 +131,7 @@ def upscale(
         precision=parse_precision(precision),
         options=parse_options(option),
         seed=seed,
+        tile_px=tile,
         repeats=0,
     )
     source = read_file(image)

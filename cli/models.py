@@ -96,11 +96,14 @@ def _entry(spec: UpscalerSpec) -> dict[str, Any]:
 
 def weights_entry(spec: UpscalerSpec, scale: int, file: weight_files.WeightFile) -> dict[str, Any]:
     """One weight file as documents describe it."""
+    return {"upscaler": spec.id, "scale": scale, **file_entry(file)}
+
+
+def file_entry(file: weight_files.WeightFile) -> dict[str, Any]:
+    """The same without whose it is."""
     status = weight_files.status(file)
     located = status.located
     return {
-        "upscaler": spec.id,
-        "scale": scale,
         "file": file.name,
         "status": status.state,
         "size_bytes": file.size_bytes,

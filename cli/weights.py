@@ -1,6 +1,7 @@
 """`weights list` and `weights fetch`."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -8,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
+import metrics
 import upscalers
-from cli.models import weights_entry
+from cli.models import file_entry, weights_entry
 from cli.output import AsJson, print_json, print_table
 from core import weights as weight_files
 from core.errors import AppError, UsageError
@@ -21,20 +23,25 @@ STARTER = ("opencv-espcn", "opencv-fsrcnn", "opencv-lapsrn", "realesr-general-x4
 def list_weights(as_json: AsJson = False) -> None:
     """List every weight file, where it is and whether it is the published one."""
     entries = [weights_entry(spec, scale, file) for spec in upscalers.registry() for scale, files in spec.weights.items() for file in files]
+    entries += [
+        {"upscaler": None, "scale": None, "metric": metric.option, **file_entry(file)} for metric in metrics.MORE for file in metric.weights
+    ]
     if as_json:
         print_json({"schema": 1, "weights": entries})
         return
-    table = Table("upscaler", "scale", "file", "status", "size", box=None, header_style="bold")
+    table = Table("for", "scale", "file", "status", "size", box=None, header_style="bold")
     for entry in entries:
         size = f"{entry['size_bytes'] / 1e6:.1f} MB" if entry["size_bytes"] else "unknown"
-        table.add_row(entry["upscaler"], f"x{entry['scale']}", entry["file"], entry["status"], size)
+        table.add_row(
+            entry["upscaler"] or entry["metric"], f"x{entry['scale']}" if entry["scale"] else "-", entry["file"], entry["status"], size
+        )
     print_table(table)
 
 
 def fetch_weights(
-    ids: Annotated[list[str] | None, typer.Argument(help="Upscalers.", show_default=False)] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Upscalers, or metrics such as lpips.", show_default=False)] = None,
     starter: Annotated[bool, typer.Option("--starter", help="The starter set, under 15 MB.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Every upscaler.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every upscaler and metric.")] = False,
     max_size: Annotated[
         str | None, typer.Option(help="Leave out files that are larger, or of unknown size: 100MB, 2GB.", show_default=False)
     ] = None,
@@ -46,8 +53,7 @@ def fetch_weights(
     if not (ids or starter or everything):
         raise UsageError("Expected ids of upscalers, --all or --starter; got none. `upscale-bench upscalers` lists the ids.")
     limit_bytes = _bytes(max_size)
-    specs = list(upscalers.registry()) if everything else upscalers.registry().select([*(ids or ()), *(STARTER if starter else ())])
-    wanted = list(dict.fromkeys(file for spec in specs for each in spec.weights.values() for file in each if ids or not file.optional))
+    wanted = _wanted([*(ids or ()), *(STARTER if starter else ())], everything=everything, optional=bool(ids))
     files = [file for file in wanted if limit_bytes is None or (file.size_bytes is not None and file.size_bytes <= limit_bytes)]
     if len(files) < len(wanted):
         typer.echo(f"{len(wanted) - len(files)} files are larger than {max_size} or of unknown size: left out.", err=True)
@@ -74,6 +80,20 @@ def fetch_weights(
         typer.echo(failure, err=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _wanted(ids: Sequence[str], *, everything: bool, optional: bool) -> list[weight_files.WeightFile]:
+    """The files of these upscalers and metrics, each once. Raises `UnknownIdError`."""
+    asked = [metric for metric in metrics.MORE if everything or metric.option in ids]
+    names = upscalers.registry().ids() if everything else [name for name in ids if name not in metrics.MORE]
+    files = [
+        file
+        for spec in upscalers.registry().select(names)
+        for each in spec.weights.values()
+        for file in each
+        if optional or not file.optional
+    ]
+    return list(dict.fromkeys([*files, *(file for metric in asked for file in metric.weights)]))
 
 
 def _bytes(text: str | None) -> int | None:

@@ -1,30 +1,34 @@
 """Metrics and the protocols under which they are computed.
 
-`score(image, reference, scale=4, stored_channels=3)` gives every metric that needs an original, under every protocol;
-`score_against_small(shrunk, small)` those that need none.
+`score(image, reference, scale=4, stored_channels=3)` gives MSE, PSNR and SSIM under every protocol, `score_more(["vif"], ...)` the
+metrics that are computed only when somebody asks; `score_against_small(shrunk, small)` gives those that need no original.
 """
 
+import logging
 import math
+from collections.abc import Iterable
 from typing import TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ImageError
-from core.registry import Registry
+from core.errors import AppError, ImageError
 from metrics.base import MetricSpec, Pixels, check_pair, describe_shape
 from metrics.colour import colour_shift
 from metrics.consistency import ConsistencyScores, lr_consistency, score_against_small
-from metrics.fidelity import mse, psnr_db
+from metrics.fidelity import mse, psnr_db, psnr_db_of_mse
 from metrics.protocol import PROTOCOLS, Fingerprint, Protocol, prepare
-from metrics.structural import WINDOW, ssim
+from metrics.registry import METRICS, MORE
+from metrics.structural import ssim
 
 __all__ = [
     "METRICS",
+    "MORE",
     "PROTOCOLS",
     "ConsistencyScores",
     "Fingerprint",
     "MetricSpec",
+    "MoreScores",
     "ProtocolScores",
     "colour_shift",
     "lr_consistency",
@@ -33,74 +37,15 @@ __all__ = [
     "score",
     "score_against_small",
     "score_all",
+    "score_more",
     "ssim",
 ]
 
-METRICS: Registry[MetricSpec] = Registry("metric", lambda metric: metric.id)
-METRICS.add(
-    MetricSpec(
-        id="mse",
-        name="MSE",
-        unit="levels²",
-        higher_is_better=False,
-        needs_reference=True,
-        reference="https://en.wikipedia.org/wiki/Mean_squared_error",
-        identical=0.0,
-        min_side=1,
-        fn=mse,
-    ),
-    MetricSpec(
-        id="psnr_db",
-        name="PSNR",
-        unit="dB",
-        higher_is_better=True,
-        needs_reference=True,
-        reference="https://en.wikipedia.org/wiki/Peak_signal-to-noise_ratio",
-        identical=math.inf,
-        min_side=1,
-        fn=psnr_db,
-    ),
-    MetricSpec(
-        id="ssim",
-        name="SSIM",
-        unit="",
-        higher_is_better=True,
-        needs_reference=True,
-        reference="https://doi.org/10.1109/TIP.2003.819861",
-        identical=1.0,
-        min_side=WINDOW,
-        fn=ssim,
-    ),
-    MetricSpec(
-        id="lr_consistency",
-        name="Agrees with your picture",
-        unit="dB",
-        higher_is_better=True,
-        needs_reference=False,
-        reference="https://github.com/andreas128/NTIRE21_Learning_SR_Space",
-        identical=math.inf,
-        min_side=1,
-        fn=lr_consistency,
-    ),
-    MetricSpec(
-        id="colour_shift",
-        name="Colour shift",
-        unit="ΔE00",
-        higher_is_better=False,
-        needs_reference=False,
-        reference="https://doi.org/10.1002/col.20070",
-        identical=0.0,
-        min_side=1,
-        fn=colour_shift,
-    ),
-)
+log = logging.getLogger(__name__)
 
 
 class ProtocolScores(TypedDict):
-    """The scores of one pair of pictures under one protocol, ready for JSON.
-
-    Any further metric of the registry appears under its id.
-    """
+    """The scores of one pair of pictures under one protocol, ready for JSON."""
 
     mse: float | None
     """Levels squared."""
@@ -114,8 +59,17 @@ class ProtocolScores(TypedDict):
     """Why a score is None, unless the pictures are identical."""
 
 
+class MoreScores(TypedDict):
+    """Scores that somebody asked for, of one pair of pictures under one protocol, ready for JSON."""
+
+    values: dict[str, float | None]
+    """By the id of the metric; None where it is undefined or can't be computed."""
+    reasons: dict[str, str]
+    """Why a value is None, by the id of the metric."""
+
+
 def score_all(image: Pixels, reference: Pixels) -> dict[str, float | None]:
-    """Every metric that needs an original, for pixels that a protocol has prepared; infinite PSNR stays `inf`.
+    """MSE, PSNR and SSIM of pixels that a protocol has prepared; infinite PSNR stays `inf`.
 
     Parameters
     ----------
@@ -127,11 +81,13 @@ def score_all(image: Pixels, reference: Pixels) -> dict[str, float | None]:
     ImageError
         The shapes differ.
     """
-    return {metric.id: metric.fn(image, reference) for metric in METRICS if metric.needs_reference}
+    error = mse(image, reference)
+    # Luma is computed while it is read: no second time for what the error gives.
+    return {"mse": error, "psnr_db": None if error is None else psnr_db_of_mse(error), "ssim": ssim(image, reference)}
 
 
 def score(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int, stored_channels: int) -> dict[str, ProtocolScores]:
-    """Every metric that needs an original, under every protocol.
+    """MSE, PSNR and SSIM under every protocol.
 
     Parameters
     ----------
@@ -151,13 +107,74 @@ def score(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int,
     ImageError
         The sizes differ, or a picture is not 8-bit RGB.
     """
+    _check(image, reference)
+    return {protocol.id: _score(image, reference, protocol, scale, stored_channels) for protocol in PROTOCOLS}
+
+
+def score_more(
+    names: Iterable[str], image: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int, stored_channels: int
+) -> dict[str, MoreScores]:
+    """The metrics with these names, each under the protocols that it belongs to.
+
+    Parameters
+    ----------
+    names:
+        From `MORE`, such as `ms-ssim`.
+    image, reference, scale, stored_channels:
+        As for `score`.
+
+    Returns
+    -------
+    Scores by protocol id, without protocols that have none. One metric that fails takes none of the others along.
+
+    Raises
+    ------
+    UnknownIdError
+        A name is not in `MORE`.
+    ImageError
+        The sizes differ, or a picture is not 8-bit RGB.
+    """
+    chosen = MORE.select(names)
+    _check(image, reference)
+    scores: dict[str, MoreScores] = {}
+    for protocol in PROTOCOLS:
+        planes = prepare(image, reference, protocol=protocol, scale=scale, stored_channels=stored_channels)
+        for metric in chosen:
+            if protocol.id not in metric.protocols:
+                continue
+            value, reason = _value_or_reason(metric, *planes, cut=protocol.border_cut(scale))
+            under = scores.setdefault(protocol.id, MoreScores(values={}, reasons={}))
+            under["values"][metric.id] = value
+            if reason:
+                under["reasons"][metric.id] = reason
+    return scores
+
+
+def _value_or_reason(metric: MetricSpec, image: Pixels, reference: Pixels, *, cut: int) -> tuple[float | None, str]:
+    if min(image.shape[:2]) < metric.min_side:
+        after = f" after the border cut of {cut} pixels" if cut else ""
+        return None, f"{metric.name} needs {metric.min_side} pixels a side{after}; here are {image.shape[1]}x{image.shape[0]}."
+    if reason := metric.unavailable_reason():
+        return None, reason
+    try:
+        value = metric.fn(image, reference)
+    except AppError as error:
+        return None, str(error)
+    except MemoryError:
+        return None, f"{metric.name} ran out of memory: choose a smaller picture or region."
+    except Exception as error:
+        log.exception("%s failed", metric.name)
+        return None, f"Internal error ({type(error).__name__}); the log has the details."
+    return value, metric.undefined if value is None else ""
+
+
+def _check(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> None:
     for picture in (image, reference):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise ImageError(
                 f"Scores need 8-bit RGB pictures; one is {describe_shape(picture)} of type {picture.dtype}. Convert it to 8-bit RGB."
             )
     check_pair(image, reference)
-    return {protocol.id: _score(image, reference, protocol, scale, stored_channels) for protocol in PROTOCOLS}
 
 
 def _score(image: NDArray[np.uint8], reference: NDArray[np.uint8], protocol: Protocol, scale: int, stored_channels: int) -> ProtocolScores:
@@ -177,5 +194,7 @@ def _undefined_reason(shape: tuple[int, ...], cut: int) -> str | None:
     after = f" after the border cut of {cut} pixels" if cut else ""
     if side == 0:
         return f"Nothing is left{after}."
-    missing = [f"{metric.name} needs {metric.min_side}" for metric in METRICS if metric.needs_reference and side < metric.min_side]
+    missing = [
+        f"{metric.name} needs {metric.min_side}" for metric in METRICS if metric.protocols and not metric.opt_in and side < metric.min_side
+    ]
     return f"Too small{after}: {', '.join(missing)}." if missing else None

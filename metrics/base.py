@@ -1,20 +1,26 @@
 """What a metric is, and how one is averaged over a picture without needing memory for the whole of it."""
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from core.errors import ImageError
+from core.weights import WeightFile
+from core.weights import status as weight_status
+from runtimes.base import usable_cores
 
 STRIP_PIXELS = 1 << 17
 """Map pixels of a strip: long enough for threads to overlap, and little memory."""
 MIN_STRIP_ROWS = 64
 """Map rows of a strip at least, so that the rows that two strips both read stay few in very wide pictures."""
+
+
+T = TypeVar("T")
 
 
 class Pixels(Protocol):
@@ -55,10 +61,44 @@ class MetricSpec:
     """Where the metric is defined: paper or URL."""
     identical: float
     """Its value for two identical pictures."""
+    value_range: tuple[float, float]
+    """Between which values it lies."""
     min_side: int
     """Shortest side, in pixels, for which it is defined."""
+    colour: str
+    """How it treats colours, in a few words."""
+    protocols: tuple[str, ...]
+    """Ids of the protocols under which it is computed; empty for those that need no original."""
+    symmetric: bool = True
+    """Whether both pictures may change places."""
+    opt_in: bool = False
+    """Whether it is computed only when somebody asks for it."""
+    weights: tuple[WeightFile, ...] = ()
+    """Files that it needs."""
+    package: str = ""
+    """Library that it needs and that may be missing."""
+    undefined: str = ""
+    """When it is undefined although the pictures are large enough."""
     fn: MetricFn
     """The metric: `fn(image, reference)`."""
+
+    @property
+    def option(self) -> str:
+        """What it is called where a person asks for it: `ms-ssim`."""
+        return self.id.replace("_", "-")
+
+    def unavailable_reason(self) -> str | None:
+        """Why it can't be computed on this machine, and what helps, in one line; None where it can."""
+        if self.package and find_spec(self.package) is None:
+            return f"{self.name} needs the package {self.package}: run `pip install {self.package}`."
+        for file in self.weights:
+            if weight_status(file).located is None:
+                size = f" ({file.size_bytes / 1e6:.0f} MB)" if file.size_bytes else ""
+                return (
+                    f"{self.name} needs {file.name}{size}: run `upscale-bench weights fetch {self.option}`, "
+                    "or put the file into a directory named in UPSCALE_BENCH_WEIGHTS."
+                )
+        return None
 
 
 def check_pair(image: Pixels, reference: Pixels) -> None:
@@ -109,16 +149,28 @@ def mean_over_strips(
     map_height, map_width = height - window + 1, width - window + 1
     if map_height < 1 or map_width < 1:
         return None
-    rows = max(MIN_STRIP_ROWS, STRIP_PIXELS // map_width)
 
-    def sum_from(start: int) -> float:
-        strip = slice(start, min(start + rows, map_height) + window - 1)
+    def sum_of(rows: slice) -> float:
+        strip = slice(rows.start, rows.stop + window - 1)
         return strip_sum(image[strip], reference[strip])
 
-    starts = range(0, map_height, rows)
-    if len(starts) == 1:
-        total = sum_from(0)
-    else:
-        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1, 8)) as pool:
-            total = math.fsum(pool.map(sum_from, starts))
+    total = math.fsum(over_strips(sum_of, map_height, map_width))
     return total / (map_height * map_width * math.prod(channels))
+
+
+def over_strips(work: Callable[[slice], T], height: int, width: int) -> list[T]:
+    """What `work` gives for each strip of rows of a map, from top to bottom; computed on all cores.
+
+    Parameters
+    ----------
+    work:
+        Called with the rows of a strip, from several threads.
+    height, width:
+        Of the map, in pixels.
+    """
+    rows = max(MIN_STRIP_ROWS, STRIP_PIXELS // width)
+    strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+    if len(strips) == 1:
+        return [work(strips[0])]
+    with ThreadPoolExecutor(min(len(strips), usable_cores(), 8)) as pool:
+        return list(pool.map(work, strips))

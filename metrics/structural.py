@@ -1,5 +1,6 @@
 """Structure: whether local patterns are kept."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,13 @@ def ssim(image: Pixels, reference: Pixels) -> float | None:
     return mean_over_strips(_ssim_sum, image, reference, window=WINDOW)
 
 
-def _ssim_sum(image: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Sum of the SSIM map of a strip, block by block."""
+def contrast_structure(image: Pixels, reference: Pixels) -> float | None:
+    """Mean of SSIM's second factor alone, `(2 σxy + C2) / (σx² + σy² + C2)`, which leaves brightness out; see `ssim`."""
+    return mean_over_strips(partial(_ssim_sum, luminance=False), image, reference, window=WINDOW)
+
+
+def _ssim_sum(image: NDArray[Any], reference: NDArray[Any], *, luminance: bool = True) -> float:
+    """Sum of the SSIM map of a strip, block by block; or of its second factor alone."""
     planes = [image, reference]
     if image.ndim == 2:
         planes = [plane[..., np.newaxis] for plane in planes]
@@ -59,12 +65,12 @@ def _ssim_sum(image: NDArray[Any], reference: NDArray[Any]) -> float:
     for left in range(0, image.shape[1] - 2 * _MARGIN, BLOCK_COLUMNS - 2 * _MARGIN):
         for channel in range(planes[0].shape[2]):
             x, y = (plane[:, left : left + BLOCK_COLUMNS, channel].astype(np.float64, order="C") for plane in planes)
-            total += _ssim_sum_of_block(x, y)
+            total += _ssim_sum_of_block(x, y, luminance=luminance)
     return total
 
 
-def _ssim_sum_of_block(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Sum of the SSIM map of two planes, which are overwritten.
+def _ssim_sum_of_block(x: NDArray[np.float64], y: NDArray[np.float64], *, luminance: bool) -> float:
+    """Sum of the map of two planes, which are overwritten.
 
     Only the sum of both variances occurs in the formula, so four filterings do. The columns of the border are computed
     along, as numpy is twice as fast on contiguous arrays, and left out of the sum.
@@ -81,11 +87,13 @@ def _ssim_sum_of_block(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     variances = _blur(squares)
     variances -= mean_squares
 
-    similarity = _times_2_plus(mean_product, C1)
-    similarity *= _times_2_plus(covariance, C2)
-    mean_squares += C1
+    similarity = _times_2_plus(covariance, C2)
     variances += C2
-    similarity /= np.multiply(mean_squares, variances, out=variances)
+    if luminance:
+        similarity *= _times_2_plus(mean_product, C1)
+        mean_squares += C1
+        variances *= mean_squares
+    similarity /= variances
     return float(similarity[:, _MARGIN:-_MARGIN].sum())
 
 

@@ -7,22 +7,15 @@ import streamlit as st
 
 from benchmark import jobs
 from benchmark.given_small import Upload
-from benchmark.presentation.format import plain, seconds
-from benchmark.presentation.results import (
-    MEANING,
-    MEANING_AS_IS,
-    frame,
-    is_fresh,
-    page_line,
-    shown_maps,
-    start_view,
-)
-from benchmark.presentation.table import PROTOCOLS, order_note, table
+from benchmark.presentation.format import seconds
+from benchmark.presentation.results import NAMES_HIDDEN, frame, is_fresh, page_line, shown_maps, start_view
 from benchmark.schema import Comparison
 from core.errors import AppError
+from ui.failures import act, action_error, is_fetching, with_downloads
 from ui.given import given_results
 from ui.image_route import picture_url
 from ui.looks import looks
+from ui.scores import scores
 from ui.setup import Setup, setup_row
 from ui.state import adopt, current_job, engine, user_id, welcome_job
 from ui.taking_away import taking_away
@@ -64,54 +57,51 @@ def button(setup: Setup, job: Comparison | None) -> None:
         st.error(error)
 
 
-def results(job_id: str, *, drawn_active: bool) -> None:
-    """Everything below the set-up; drawn again every half second while the comparison runs."""
-    if st.session_state.get("start_asked") or st.query_params.get("job", job_id) != job_id:
-        # From a failed tile or for a whole picture, both buttons of this part; a new comparison needs the whole page.
+def results(job_id: str, *, drawn_busy: bool) -> None:
+    """Everything below the set-up; drawn again every half second while the comparison runs or fetches weights."""
+    if st.query_params.get("job", job_id) != job_id:
+        # For a whole picture, by a button of this part: a new comparison needs the whole page.
         st.rerun()
     try:
         job = engine().load(job_id)
     except AppError as error:
         st.info(str(error))
         return
+    busy = job.active or is_fetching(job)
+    if busy and not drawn_busy:
+        # By the button of a failed tile: from now on the page follows it.
+        st.rerun()
     status = page_line(job, engine().ahead(job) if job.state == "queued" else 0)
     notes = job.image.notes if job.image else []
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<p class="ub-status" role="status">{escape(" ".join([status, *notes]))}</p>', width="content")
-        pictures = shown_maps(job, engine().root / job.id, looks(job), partial(picture_url, job.id))
+        pictures = with_downloads(shown_maps(job, engine().directory(job), looks(job), partial(picture_url, job.id)), job)
+    action_error()
+    state = None
     if any(picture.url for picture in pictures):
-        viewer(
+        state = viewer(
             pictures,
             frame=frame(job),
             key="viewer",
             follow_newest=job.active or is_fresh(job),
-            on_action=lambda _: ask_to_start(),
+            on_action=partial(act, job),
             **start_view(job),
         )
-    st.caption(MEANING if job.mode == "restore" else MEANING_AS_IS)
-    protocol = "rgb"
-    if job.mode == "restore":
-        protocol = st.segmented_control(
-            "Scores",
-            list(PROTOCOLS),
-            format_func=lambda key: PROTOCOLS[key],
-            key="protocol",
-            default="rgb",
-            required=True,
-            label_visibility="collapsed",
-        )
-    st.html(table(job, str(protocol)))
-    if note := order_note(job):
-        st.caption(plain(note))
+    names_hidden = state is not None and state.names_hidden
+    if names_hidden:
+        st.caption(NAMES_HIDDEN)
+    else:
+        scores(job)
     if job.active:
         return
-    if drawn_active:
+    if drawn_busy and not busy:
         # The end of the polling: the whole page is drawn once more, without Cancel.
         st.rerun()
     if job.user != jobs.EVERYBODY:
         given_results(job)
-    whole_buttons(job)
-    use_model(job)
+    if not names_hidden:
+        whole_buttons(job)
+        use_model(job)
     taking_away(job)
 
 
@@ -133,4 +123,5 @@ if st.session_state.pop("start_asked", False) and setup.problem() is None:
 with place:
     button(setup, job)
 shown = job or welcome_job()
-st.fragment(results, run_every=POLL_S if shown.active else None)(shown.id, drawn_active=shown.active)
+busy = shown.active or is_fetching(shown)
+st.fragment(results, run_every=POLL_S if busy else None)(shown.id, drawn_busy=busy)

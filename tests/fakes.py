@@ -4,10 +4,16 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from core.errors import OutOfMemoryError
 from core.image import RGB8
+from core.settings import settings
+from core.weight_sources import Source, SourceError, Transfer
+from core.weights import WeightFile
 from runtimes.base import Placement
 from runtimes.tiling import Tiling
 from upscalers.base import Upscaler, to_levels
@@ -66,6 +72,54 @@ class Hungry(Upscaler):
         pass
 
 
+class Wide(Fake):
+    """Runs out of memory when a tile is wider than 64 pixels."""
+
+    def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
+        if tile.shape[1] > 64:
+            raise OutOfMemoryError("Out of memory: choose smaller tiles, a smaller picture or a region.")
+        return repeat_pixels(tile, self.scale)
+
+
+class Once(Fake):
+    """Crashes until its file `UPSCALE_BENCH_HOME/calm` is there."""
+
+    def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
+        if not (settings().home / "calm").exists():
+            os.abort()
+        return repeat_pixels(tile, self.scale)
+
+
+@dataclass(frozen=True)
+class Made(Source):
+    """Gives 5 MB without a network.
+
+    While `UPSCALE_BENCH_HOME/no weights` is there it gives none, while `half the weights` is there only the first 2 MB.
+    """
+
+    needs_network: ClassVar[bool] = False
+
+    @property
+    def origin(self) -> str:
+        return "made by a test"
+
+    def download(self, transfer: Transfer) -> None:
+        if (settings().home / "no weights").exists():
+            raise SourceError("the server answered 404 Not Found")
+        transfer.begin(total=5 * 10**6)
+        transfer.write(bytes(2 * 10**6))
+        while (settings().home / "half the weights").exists():
+            transfer.pause(0.05)
+        transfer.write(bytes(3 * 10**6))
+
+
+class Fetched(Fake):
+    """Needs a weight file."""
+
+    def _load(self, runtime: str, placement: Placement) -> None:
+        self._locate(self.spec.required_weights(self.scale))
+
+
 def _raise(_: Upscaler) -> None:
     raise RuntimeError("a defect with a /secret/path in its text")
 
@@ -99,4 +153,11 @@ SPECS = (
     _fake("fake-greedy", _fill_memory),
     _fake("fake-nan", _nan),
     _fake("fake-defect", _raise),
+    dataclasses.replace(_fake("fake-wide", _chatter, tiling=Tiling(128, 8)), build=Wide),
+    dataclasses.replace(_fake("fake-once", _chatter), build=Once),
+    dataclasses.replace(
+        _fake("fake-fetched", _chatter),
+        build=Fetched,
+        weights=dict.fromkeys((2, 3, 4, 8), (WeightFile(name="fetched.bin", source=Made(), sha256=None, size_bytes=5 * 10**6),)),
+    ),
 )

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {"core": 0, "runtimes": 1, "upscalers": 2, "metrics": 2, "benchmark": 3, "ui": 4, "cli": 4, "pages": 5, "streamlit_app": 6}
-HEAVY = ("torch", "torchvision", "spandrel", "cv2", "openvino", "diffusers", "skimage", "pandas")
+HEAVY = ("torch", "torchvision", "spandrel", "cv2", "openvino", "diffusers", "skimage", "pandas", "lpips", "piq")
 MODULES = sorted(path for name in FLOORS for path in [*ROOT.glob(f"{name}.py"), *(ROOT / name).rglob("*.py")])
 
 

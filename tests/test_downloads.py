@@ -10,6 +10,7 @@ import pytest
 from benchmark import model_files
 from benchmark.downloads import AT_ONCE, Downloads
 from core import weights
+from core.errors import BusyError
 from core.weight_sources import Source, SourceError, Transfer
 from core.weights import WeightFile
 from tests.engine_helpers import wait_until
@@ -114,3 +115,30 @@ def test_what_was_downloaded_can_be_removed_and_what_the_user_has_is_left(home: 
     assert not model_files.removable(spec)
     model_files.remove(spec)
     assert (home / "own" / "mine.pth").exists()
+
+
+def test_what_follows_a_download_is_done_once_and_only_when_all_files_are_there() -> None:
+    downloads, followed = Downloads(), []
+    files = [file("a.pth", blocks=3, pause_s=0.1), file("b.pth")]
+
+    def follow(name: str) -> None:
+        followed.append((name, all(weights.status(each).located for each in files)))
+
+    download = downloads.start("some-model", files, then=lambda: follow("first"))
+    # Somebody else who needs the same.
+    assert downloads.start("some-model", files, then=lambda: follow("second")) is download
+    assert downloads.start("some-model", files) is download
+    wait_until(lambda: not download.active, 10)
+    assert followed == [("first", True), ("second", True)]
+    failing = downloads.start("other-model", [file("c.pth", fails=True)], then=lambda: follow("third"))
+    wait_until(lambda: not failing.active, 10)
+    assert len(followed) == 2
+
+
+def test_a_follower_that_can_not_do_its_work_is_the_downloads_error() -> None:
+    def refuse() -> None:
+        raise BusyError("Too many wait.")
+
+    download = Downloads().start("some-model", [file("a.pth")], then=refuse)
+    wait_until(lambda: not download.active, 10)
+    assert (download.state, download.error) == ("failed", "Too many wait.")

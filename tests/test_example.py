@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import upscalers
-from benchmark import example, jobs
+from benchmark import example, jobs, keeping, maps
 from benchmark.local_engine import LocalEngine
 from benchmark.presentation.results import page_line, start_view
 from benchmark.samples import sample_path
@@ -22,7 +22,7 @@ from tests.engine_helpers import wait_until
 from ui.state import engine
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_BYTES = 1_600_000
+MAX_BYTES = 2_600_000
 PAGE = str(ROOT / "pages" / "compare.py")
 JOB = jobs.load(jobs.EXAMPLE_FOLDER)
 ROWS = {row.upscaler: row for row in JOB.rows}
@@ -38,9 +38,16 @@ def test_it_is_small_and_complete() -> None:
     assert set(example.MODELS) <= set(ROWS)
     assert sum(file.stat().st_size for file in jobs.EXAMPLE_FOLDER.iterdir()) < MAX_BYTES
     pictures = {JOB.original_path, JOB.downscaled_path, *(row.output_path for row in JOB.rows)}
-    assert {file.name for file in jobs.EXAMPLE_FOLDER.iterdir()} == {"job.json", *pictures}
+    drawn = {*(maps.error_path(jobs.EXAMPLE_FOLDER, JOB, row) for row in JOB.rows), maps.disagreement_path(jobs.EXAMPLE_FOLDER, JOB)}
+    assert {file.name for file in jobs.EXAMPLE_FOLDER.iterdir()} == {"job.json", *pictures, *drawn}
     assert all(row.status == "ok" and not row.contended for row in JOB.rows)
     assert (JOB.id, JOB.state, JOB.user) == (jobs.EXAMPLE, "done", jobs.EVERYBODY)
+
+
+@pytest.mark.parametrize("row", JOB.rows, ids=lambda row: row.upscaler)
+def test_its_error_maps_are_those_of_its_results(row: Row) -> None:
+    stored = pixels(maps.error_path(jobs.EXAMPLE_FOLDER, JOB, row))
+    np.testing.assert_array_equal(stored, maps.error_map(pixels(row.output_path), pixels(JOB.original_path)))
 
 
 def test_it_shows_the_first_sample_shrunk_by_pillow() -> None:
@@ -81,7 +88,7 @@ def test_the_viewer_begins_at_the_face_with_bicubic_and_real_esrgan() -> None:
 def test_nobody_can_delete_it_and_it_is_in_nobodys_store() -> None:
     before = {file.name: file.read_bytes() for file in jobs.EXAMPLE_FOLDER.iterdir()}
     LocalEngine().delete(jobs.EXAMPLE)
-    jobs.expire()
+    keeping.expire()
     jobs.close_interrupted()
     assert {file.name: file.read_bytes() for file in jobs.EXAMPLE_FOLDER.iterdir()} == before
     assert list(jobs.all_jobs(None)) == []

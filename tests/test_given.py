@@ -160,7 +160,7 @@ def test_a_name_can_be_anything_and_is_shown_as_text(engine: LocalEngine, restor
     assert "<b>" not in html
     assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt; second line" in html
     assert row.upscaler == "given-img-src-x-onerror-alert-1-second-line"
-    written = export.write_pictures(folder, engine.load(job.id), folder / "out")
+    written = export.write(folder, engine.load(job.id), folder / "out")
     assert written[row.upscaler].parent == folder / "out" / "x2"
 
 

@@ -1,16 +1,14 @@
-"""Stored comparisons: readable by anyone at any time, gone when they are too old, never half."""
+"""Stored comparisons: readable by anyone at any time, never half."""
 
-import datetime
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmark import export, jobs
+from benchmark import export, jobs, keeping
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
@@ -23,13 +21,6 @@ from tests.pictures import noise, png, scene
 def stored(user: str = "a") -> tuple[Path, Comparison]:
     directory = jobs.create(Plan(scale=2, upscaler_ids=["bicubic"]), png(noise(8, 8)), name="a.png", user=user)
     return directory, jobs.load(directory)
-
-
-def age(directory: Path, days: float) -> None:
-    job = jobs.load(directory)
-    job.created_at = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)).isoformat()
-    job.state = "done"
-    jobs.save(directory, job)
 
 
 def test_a_comparison_is_read_back_as_it_was_written() -> None:
@@ -73,40 +64,8 @@ def test_damaged_documents_and_stray_files_are_passed_over(own_home: Path) -> No
         jobs.load(other)
     assert [each.id for each in jobs.all_jobs(None)] == [job.id]
     jobs.close_interrupted()
-    jobs.expire()
+    keeping.expire()
     assert directory.exists()
-
-
-def test_old_comparisons_expire_and_pinned_ones_stay() -> None:
-    old, fresh, pinned = stored()[0], stored()[0], stored()[0]
-    age(old, 31)
-    age(fresh, 29)
-    age(pinned, 400)
-    job = jobs.load(pinned)
-    job.pinned = True
-    jobs.save(pinned, job)
-    jobs.expire()
-    assert [directory.exists() for directory in (old, fresh, pinned)] == [False, True, True]
-
-
-def test_the_oldest_go_when_the_store_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    directories = [stored()[0] for _ in range(3)]
-    for days, directory in enumerate(directories):
-        age(directory, days + 1)
-        (directory / "filler.png").write_bytes(bytes(600_000))
-    monkeypatch.setenv("UPSCALE_BENCH_MAX_STORE_MIB", "1")
-    jobs.expire()
-    assert [directory.exists() for directory in directories] == [True, False, False]
-
-
-def test_directories_that_no_comparison_owns_are_removed_after_a_day() -> None:
-    orphan = settings().comparisons / ("B" * 16)
-    orphan.mkdir(parents=True)
-    jobs.expire()
-    assert orphan.exists()
-    os.utime(orphan, (0, 0))
-    jobs.expire()
-    assert not orphan.exists()
 
 
 def test_a_comparison_whose_host_is_gone_is_closed_and_a_living_one_is_not() -> None:

@@ -1,5 +1,6 @@
 """Maps of differences, checked against differences that were put in by hand."""
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,23 @@ def test_the_error_is_the_mean_of_the_channels() -> None:
 def test_disagreement_is_the_distance_between_the_outermost_results() -> None:
     results = [grey(10, 50), grey(20, 50), grey(15, 50)]
     assert np.array_equal(disagreement_map(results), error_map(grey(20, 50), grey(10, 50)))
+
+
+def test_disagreement_holds_no_result_longer_than_it_looks_at_it() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def results() -> Iterator[np.ndarray]:
+        nonlocal most
+        for level in range(5):
+            result = grey(level, 2 * level)
+            alive.append(weakref.ref(result))
+            most = max(most, sum(each() is not None for each in alive))
+            yield result
+            del result
+
+    assert np.array_equal(disagreement_map(results()), error_map(grey(4, 8), grey(0, 0)))
+    assert most <= 2
 
 
 def test_bands_leave_no_seams() -> None:

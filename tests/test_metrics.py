@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.errors import ImageError
-from metrics import METRICS, base, mse, psnr_db, score, structural
+from metrics import METRICS, PROTOCOLS, base, mse, psnr_db, score, structural
 from metrics import ssim as ssim_of
 from metrics.base import MetricSpec
 
@@ -52,22 +52,66 @@ def by_skimage(image: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 each_metric = pytest.mark.parametrize("metric", list(METRICS), ids=METRICS.ids())
 
 
+@pytest.fixture(autouse=True)
+def any_network(request: pytest.FixtureRequest) -> None:
+    """LPIPS with a network of random weights: what the contract asks for does not depend on them."""
+    if "metric" in request.fixturenames and request.getfixturevalue("metric").weights:
+        request.getfixturevalue("random_alexnet")
+
+
+def side_of(metric: MetricSpec) -> int:
+    return max(24, metric.min_side)
+
+
 @each_metric
-@pytest.mark.parametrize("shape", [(24, 31), (24, 31, 3), (300, 700, 3)])
+@pytest.mark.parametrize("shape", [(0, 7), (0, 7, 3), (300, 700, 3)])
 def test_a_picture_compared_with_itself_has_the_value_that_the_registry_states(metric: MetricSpec, shape: tuple[int, ...]) -> None:
-    image = picture(*shape)
-    assert metric.fn(image, image.copy()) == metric.identical
-    assert metric.fn(image.astype(np.float64), image.astype(np.float64)) == metric.identical
+    side = side_of(metric)
+    image = picture(max(side, shape[0]), max(side, shape[0]) + shape[1], *shape[2:])
+    exact = not metric.opt_in
+    for values in (image, image.astype(np.float64)):
+        assert metric.fn(values, values.copy()) == (metric.identical if exact else pytest.approx(metric.identical, abs=1e-9))
 
 
 @each_metric
 def test_more_noise_is_always_worse(metric: MetricSpec) -> None:
-    reference = picture(64, 80, 3)
+    reference = picture(max(64, metric.min_side), max(80, metric.min_side), 3)
     noise = np.random.default_rng(3).normal(0, 1, reference.shape)
     values = [metric.fn((reference + sigma * noise).clip(0, 255).astype(np.uint8), reference) for sigma in (2, 5, 10, 20, 40)]
     assert None not in values
     assert values == sorted(values, key=lambda value: value or 0.0, reverse=metric.higher_is_better)
     assert len(set(values)) == 5
+
+
+@each_metric
+def test_the_worst_pictures_stay_within_the_range_that_the_registry_states(metric: MetricSpec) -> None:
+    side = side_of(metric)
+    reference = picture(side, side, 3)
+    shuffled = np.random.default_rng(0).permutation(reference.reshape(-1, 3)).reshape(reference.shape)
+    low, high = metric.value_range
+    for image in (255 - reference, shuffled, np.zeros_like(reference), np.full_like(reference, 255)):
+        value = metric.fn(image, reference)
+        assert value is not None
+        assert low <= value <= high
+        assert value < metric.identical if metric.higher_is_better else value > metric.identical
+
+
+@each_metric
+def test_pictures_may_change_places_where_the_registry_says_so(metric: MetricSpec) -> None:
+    image, reference = pair(side_of(metric), side_of(metric), 3)
+    assert (metric.fn(image, reference) == pytest.approx(metric.fn(reference, image), abs=1e-9)) == metric.symmetric
+
+
+@each_metric
+def test_grey_is_colour_of_equal_channels(metric: MetricSpec) -> None:
+    image, reference = pair(side_of(metric), side_of(metric))
+    grey = metric.fn(image, reference)
+    colour = metric.fn(*(np.repeat(each[..., None], 3, axis=2) for each in (image, reference)))
+    if metric.id == "haarpsi":
+        # Its two colour differences, both none, count as kept.
+        assert (grey or 1.0) < (colour or 0.0) < 1
+    else:
+        assert grey == pytest.approx(colour, abs=1e-9)
 
 
 @each_metric
@@ -82,7 +126,7 @@ def test_two_sizes_are_refused_and_both_are_named(metric: MetricSpec, other: tup
 
 @each_metric
 def test_a_metric_is_defined_from_its_smallest_side_on(metric: MetricSpec) -> None:
-    image, reference = pair(metric.min_side, 40)
+    image, reference = pair(metric.min_side, max(40, metric.min_side))
     assert metric.fn(image, reference) is not None
     assert metric.fn(image.T, reference.T) is not None
     assert metric.fn(image[1:], reference[1:]) is None
@@ -92,7 +136,7 @@ def test_a_metric_is_defined_from_its_smallest_side_on(metric: MetricSpec) -> No
 @each_metric
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_a_metric_leaves_its_pictures_unchanged(metric: MetricSpec, dtype: type) -> None:
-    image, reference = (pixels.astype(dtype) for pixels in pair(40, 50))
+    image, reference = (pixels.astype(dtype) for pixels in pair(side_of(metric), side_of(metric)))
     before = image.copy(), reference.copy()
     for pixels in (image, reference):
         pixels.flags.writeable = False
@@ -105,8 +149,13 @@ def test_a_metric_leaves_its_pictures_unchanged(metric: MetricSpec, dtype: type)
 def test_the_facts_of_a_metric_are_complete(metric: MetricSpec) -> None:
     assert metric.name
     assert metric.reference.startswith("https://")
-    assert metric.needs_reference == (metric.id in {"mse", "psnr_db", "ssim"})
+    assert metric.needs_reference == (metric.id not in {"lr_consistency", "colour_shift"})
+    assert bool(metric.protocols) == metric.needs_reference
+    assert set(metric.protocols) <= set(PROTOCOLS.ids())
+    assert metric.value_range[0] <= metric.identical <= metric.value_range[1]
+    assert metric.colour
     assert metric.fn.__doc__
+    assert ("Higher is better" in metric.fn.__doc__) == metric.higher_is_better
 
 
 def test_mse_and_psnr_of_four_pixels_worked_out_by_hand() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 import upscalers
 from core.weights import WeightFile
+from metrics import METRICS
+from metrics.catalogue import with_table as with_metrics
 from upscalers.catalogue import with_table
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -17,6 +19,13 @@ def test_the_table_of_upscalers_is_the_registry() -> None:
     assert with_table(text) == text, "run `make readme`"
     for spec in upscalers.registry():
         assert f"| `{spec.id}` |" in text
+
+
+def test_the_table_of_metrics_is_the_registry() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert with_metrics(text) == text, "run `make readme`"
+    for metric in METRICS:
+        assert f"| `{metric.id}` | {metric.name} |" in text
 
 
 def test_the_examples_work() -> None:

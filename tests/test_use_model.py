@@ -52,7 +52,7 @@ def test_command_and_python_give_the_stored_result(upscaler_id: str, weights_at_
 def test_what_differs_from_the_defaults_is_written_out_and_quoted() -> None:
     prompt = 'it\'s a $HOME "bird"'
     options = {"prompt": prompt, "steps": 20, "guidance": 7.5}
-    row = row_of("sd-x4-upscaler", runtime="torch", seed=7, options=options)
+    row = row_of("sd-x4-upscaler", runtime="torch", seed=7, options=options, tile_limit=96)
     use = use_of(row)
     assert use.command is not None
     assert use.python is not None
@@ -66,6 +66,8 @@ def test_what_differs_from_the_defaults_is_written_out_and_quoted() -> None:
     exec(code, {"upscale": lambda picture, name, **keywords: called.update(keywords, name=name)})  # the line is code: what it passes counts
     assert called["prompt"] == prompt
     assert called["seed"] == 7
+    assert called["tile_px"] == 96
+    assert words[words.index("--tile") + 1] == "96"
     assert called["name"] == "sd-x4-upscaler"
     assert "--option" not in str(use_of(row_of("bicubic")).command)
 

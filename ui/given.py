@@ -62,11 +62,15 @@ def given_results(job: Comparison) -> None:
             "Its file", UPLOAD_TYPES, key=f"given file {key}", max_upload_size=math.ceil(byte_limit(frame.largest) / MIB)
         )
         stem = safe_stem(uploaded.name) if uploaded else ""
-        name = st.text_input(
-            "Its name", placeholder=stem or "As the file is called", max_chars=given.MAX_NAME_CHARACTERS, key=f"given {key}"
-        )
         try:
-            if st.button("Add", type="primary", disabled=uploaded is None, width="stretch", key="add given") and uploaded is not None:
+            # A form takes the name together with the click. Alone, a text is sent as soon as the field is left, and the run that
+            # this causes may draw the button anew under the finger.
+            with st.form(f"given form {key}", border=False):
+                name = st.text_input(
+                    "Its name", placeholder=stem or "As the file is called", max_chars=given.MAX_NAME_CHARACTERS, key=f"given {key}"
+                )
+                add = st.form_submit_button("Add", type="primary", disabled=uploaded is None, width="stretch", key="add given")
+            if add and uploaded is not None:
                 with st.spinner("Scoring"):
                     given.add(directory, Upload(uploaded.getvalue(), uploaded.name), name=name if name.strip() else stem)
                 st.rerun()

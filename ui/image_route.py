@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from benchmark import jobs
+from benchmark import jobs, parts
 from benchmark.presentation import report
-from core.errors import AppError
+from core.errors import AppError, UsageError
 
 HEADERS = {
     # The name is the hash of the content: what lies behind an address never changes.
@@ -20,6 +20,8 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+PICTURE_GONE = "This picture is no longer here."
 
 
 def _base() -> str:
@@ -36,8 +38,27 @@ def picture_url(job_id: str, name: str) -> str:
 async def _picture(request: Request) -> Response:
     path = jobs.picture_path(request.path_params["job_id"], request.path_params["name"])
     if path is None:
-        return PlainTextResponse("This picture is no longer here.", status_code=404)
+        return PlainTextResponse(PICTURE_GONE, status_code=404)
     return FileResponse(path, media_type="image/png", headers=HEADERS)
+
+
+# Not `async`: cutting reads from the disk and codes a PNG, and Starlette then does so in a thread.
+def _part(request: Request) -> Response:
+    """Answer `/pictures/{job_id}/{name}/parts/{level}/{x},{y},{width},{height}`; see `benchmark.parts.cut`."""
+    asked = request.path_params
+    path = jobs.picture_path(asked["job_id"], asked["name"])
+    if path is None:
+        return PlainTextResponse(PICTURE_GONE, status_code=404)
+    try:
+        x, y, width, height = (int(number) for number in asked["box"].split(","))
+        part = parts.cut(path, asked["level"], x, y, width, height)
+    except ValueError:
+        return PlainTextResponse("The part must be four whole numbers: left,top,width,height.", status_code=400)
+    except UsageError as error:
+        return PlainTextResponse(str(error), status_code=400)
+    except FileNotFoundError:
+        return PlainTextResponse(PICTURE_GONE, status_code=404)
+    return Response(part, media_type="image/png", headers=HEADERS)
 
 
 def report_url(job_id: str) -> str:
@@ -61,4 +82,9 @@ def _report(request: Request) -> Response:
 
 def routes() -> list[Route]:
     """The routes for `st.App`."""
-    return [Route(f"{_base()}/pictures/{{job_id}}/{{name}}", _picture), Route(f"{_base()}/reports/{{job_id}}", _report)]
+    picture = f"{_base()}/pictures/{{job_id}}/{{name}}"
+    return [
+        Route(picture, _picture),
+        Route(f"{picture}/parts/{{level:int}}/{{box}}", _part),
+        Route(f"{_base()}/reports/{{job_id}}", _report),
+    ]

@@ -4,7 +4,6 @@ from typing import cast
 
 import streamlit as st
 
-from benchmark import jobs
 from benchmark.maps import FULL_LEVELS
 from benchmark.presentation.results import LOOKS, Looks
 from benchmark.schema import Comparison
@@ -14,7 +13,7 @@ def looks(job: Comparison) -> Looks:
     """What the viewer shows of a finished comparison: its pictures, or where they differ."""
     there = sum(row.output_path is not None for row in job.rows)
     offered: list[Looks] = ["pictures", *(["errors"] if job.mode == "restore" else []), *(["disagreement"] if there > 1 else [])]
-    if job.active or job.id == jobs.EXAMPLE or not there or len(offered) < 2:
+    if job.active or not there or len(offered) < 2:
         return "pictures"
     chosen = st.segmented_control(
         "Show",

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import cast
 
 import streamlit as st
@@ -16,18 +15,14 @@ from benchmark.presentation.format import plain, seconds
 from benchmark.schema import Mode, Region
 from core.errors import AppError
 from core.image import check_output_size
-from ui.expected import expected_call_s, expected_s, input_size
+from ui.expected import expected_s, input_size
 from ui.given import small_version
 from ui.picture_choice import area_control, picture_control
-from ui.state import Chosen, downloads, picked, put_picks
+from ui.state import Chosen
+from ui.upscaler_choice import upscaler_choice
 from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
-PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
-"""What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
-DOWNLOAD_POLL_S = 0.5
-SLOW_S = 60.0
-"""Models that are expected to take longer are not chosen unasked."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
         mode, scale = _way()
         region, remark = area_control(picture, mode)
     with upscaler_column:
-        ids = _upscalers(scale, input_size(picture, region, mode, scale))
+        ids = upscaler_choice(scale, input_size(picture, region, mode, scale))
     with button_column:
         st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
         place = st.container(key="compare")
@@ -158,78 +153,6 @@ def _way() -> tuple[Mode, int]:
         default=None if adopted else 4,
     )
     return cast("Mode", mode or "restore"), int(scale or 4)
-
-
-def _upscalers(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
-    """The picker: a button that opens the families, each with its members, their price and whether they can run."""
-    specs = [spec for spec in upscalers.registry() if spec.supports(scale)]
-    picks, unasked = picked(), _picks(scale, size)
-    for spec in specs:
-        picks[spec.id] = st.session_state.get(_pick_key(spec), picks.get(spec.id, unasked.get(spec.id, False)))
-    chosen = [spec for spec in specs if picks[spec.id]]
-    st.html('<p class="ub-label">Upscalers</p>')
-    with st.popover(f"{len(chosen)} of {len(specs)} upscalers", width="stretch"):
-        ready, none = st.columns(2)
-        ready.button("Ready ones", on_click=_pick_all, args=(specs, scale, True), width="stretch")
-        none.button("None", on_click=_pick_all, args=(specs, scale, False), width="stretch")
-        for group, members in groupby(specs, key=lambda spec: spec.group):
-            st.markdown(f"**{group}**")
-            for spec in members:
-                _upscaler_row(spec, scale, size)
-        if active := [download.upscaler_id for download in downloads().active()]:
-            st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
-    st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
-    return tuple(spec.id for spec in chosen)
-
-
-def _upscaler_row(spec: UpscalerSpec, scale: int, size: tuple[int, int]) -> None:
-    status = spec.status(scale)
-    call_s = expected_call_s(spec, scale, size)
-    about = f"about {seconds(call_s)}" if call_s is not None else "time unknown"
-    name, action = st.columns([3, 1], vertical_alignment="center")
-    with name.container(gap=None):
-        st.checkbox(spec.name, value=picked()[spec.id], key=_pick_key(spec), help=spec.summary)
-        st.caption(f"{about} · {spec.license} · {spec.aim}")
-    download = downloads().get(spec.id)
-    if download is not None and download.error:
-        st.error(download.error, icon=":material/error:")
-    if download is not None and download.active:
-        action.caption("Downloading")
-    elif status.kind == "download":
-        if action.button(status.text, key=f"fetch {spec.id}", width="stretch"):
-            downloads().start(spec.id, spec.required_weights(scale))
-            st.rerun()
-    else:
-        action.caption(status.text, help=status.reason)
-
-
-def _watch_downloads(active: list[str]) -> None:
-    """What is being fetched, drawn again every second; the whole page when one has come to its end."""
-    for upscaler_id in active:
-        download = downloads().get(upscaler_id)
-        if download is None or not download.active:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(download.fraction, f"{upscalers.get(upscaler_id).name}: {download.file_name or 'waiting'}")
-            st.button("Stop", key=f"stop fetch {upscaler_id}", on_click=download.cancel)
-
-
-def _picks(scale: int, size: tuple[int, int]) -> dict[str, bool]:
-    """The upscalers that are chosen unasked: ready, varied, and none that would make a person wait."""
-    picks: dict[str, bool] = {}
-    for spec in upscalers.registry().select(PICKS):
-        call_s = expected_call_s(spec, scale, size) if spec.supports(scale) else None
-        quick = call_s is not None and call_s <= SLOW_S
-        picks[spec.id] = quick and spec.status(scale).kind == "ready" and not (spec.id == "opencv-espcn" and picks.get("opencv-lapsrn"))
-    return picks
-
-
-def _pick_all(specs: list[UpscalerSpec], scale: int, ready: bool) -> None:
-    put_picks({spec.id: ready and spec.status(scale).kind == "ready" for spec in specs})
-
-
-def _pick_key(spec: UpscalerSpec) -> str:
-    return f"pick {spec.id} {st.session_state.get('picks_put', 0)}"
 
 
 def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None, Chosen | None]:

@@ -8,7 +8,7 @@ from streamlit.components.v2 import component
 from benchmark import export, jobs
 from benchmark.schema import Comparison
 from ui.image_route import report_url
-from ui.state import engine
+from ui.keeping import keeping_buttons, keeping_line
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="row">
@@ -31,6 +31,8 @@ def taking_away(job: Comparison) -> None:
         return
     own = job.user != jobs.EVERYBODY
     with st.container(horizontal=True, key="taking away"):
+        # Only narrow screens show it, and hide the rest of the row until it is open.
+        st.html('<details class="ub-menu"><summary>Save and share</summary></details>')
         _links(key="links", data={"report": report_url(job.id), "job": job.id if own else None}, width="content")
         # The archive is made when it is asked for, not on each look at the page.
         st.download_button(
@@ -41,7 +43,7 @@ def taking_away(job: Comparison) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        if own and st.button("Delete this comparison", icon=":material/delete:", type="tertiary"):
-            engine().delete(job.id)
-            st.query_params.pop("job", None)
-            st.rerun()
+        if own:
+            keeping_buttons(job)
+    if own:
+        keeping_line(job)

@@ -13,6 +13,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.components.v2 import component
 
+from benchmark.parts import LARGE_PX
 from benchmark.presentation import viewer as files
 from benchmark.presentation.viewer import Shown
 
@@ -52,6 +53,7 @@ def viewer(
     zoom: float | None = None,
     center: tuple[float, float] | None = None,
     pick: str | None = None,
+    parts_above_px: int | None = LARGE_PX,
     on_action: Callable[[str], None] | None = None,
 ) -> ViewerState:
     """Show `pictures` in the viewer and the strip.
@@ -74,6 +76,8 @@ def viewer(
         frame point (None: the middle).
     pick:
         The starred picture to begin with.
+    parts_above_px:
+        Of pictures with more pixels the strip fetches parts (see `Shown.url`); None: it fetches all of every picture.
     on_action:
         Called with the picture's id when the button of a failed tile is pressed.
 
@@ -104,6 +108,7 @@ def viewer(
             "zoom": zoom,
             "center": None if center is None else list(center),
             "pick": pick,
+            "parts_above_px": parts_above_px,
         },
         on_view_change=_rerun_only,
         on_action_change=act,

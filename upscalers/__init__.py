@@ -68,14 +68,24 @@ def find(upscaler_id: str) -> UpscalerSpec | None:
     return entries.get(upscaler_id) if upscaler_id in entries else None
 
 
-def create(upscaler_id: str, scale: float, options: "Mapping[str, object] | None" = None) -> Upscaler:
-    """An upscaler that is not loaded yet. Raises `core.errors.UsageError` for a scale or an option that it has not."""
-    spec = get(upscaler_id)
+def create(upscaler_id: str, scale: float, options: "Mapping[str, object] | None" = None, *, tile_px: int | None = None) -> Upscaler:
+    """An upscaler that is not loaded yet; `tile_px` as in `UpscalerSpec.with_tile`.
+
+    Raises `core.errors.UsageError` for a scale, an option or a side of tiles that it has not.
+    """
+    spec = get(upscaler_id).with_tile(scale, tile_px)
     return spec.build(spec, scale, spec.options(options or {}))
 
 
 def upscale(
-    picture: Image.Image, upscaler_id: str, scale: float, *, runtime: str = "auto", seed: int | None = None, **options: object
+    picture: Image.Image,
+    upscaler_id: str,
+    scale: float,
+    *,
+    runtime: str = "auto",
+    seed: int | None = None,
+    tile_px: int | None = None,
+    **options: object,
 ) -> Image.Image:
     """Enlarge a Pillow picture in this process.
 
@@ -88,6 +98,8 @@ def upscale(
         Such as `dat-light`; `upscale-bench upscalers` lists all.
     scale:
         Enlargement factor, one that the upscaler offers.
+    tile_px:
+        Side of the tiles in which a large picture is cut, in its pixels; by default the upscaler's own. Smaller ones need less memory.
     options:
         Parameters of the upscaler, such as `denoise=0.5`.
 
@@ -106,7 +118,7 @@ def upscale(
     >>> upscale(Image.new("RGB", (20, 10)), "bicubic", scale=2).size
     (40, 20)
     """
-    upscaler = create(upscaler_id, scale, options)
+    upscaler = create(upscaler_id, scale, options, tile_px=tile_px)
     image = np.ascontiguousarray(np.asarray(picture.convert("RGB")))
     with upscaler.load(upscaler.spec.runtime(runtime), Placement()):
         return Image.fromarray(upscaler(image, seed=seed))

@@ -124,6 +124,11 @@ def as_module(network: "ImageModelDescriptor[Any]") -> "torch.nn.Module":
     """
     import torch
 
+    from upscalers.spandrel_models import for_inference
+
+    if network.architecture.id == "DAT":
+        return torch.nn.Sequential(for_inference(network), torch.nn.Hardtanh(0.0, 1.0)).eval()
+
     class Called(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -28,7 +28,7 @@ class SpandrelUpscaler(NetworkUpscaler):
         return NetworkSource(key=self.weights_sha256 or "", module=self._module)
 
     def _module(self) -> "torch.nn.Module":
-        return self._checked(read_state_dict(self.weights[0].path)).model.float().eval()
+        return for_inference(self._checked(read_state_dict(self.weights[0].path)))
 
     def _checked(self, state_dict: "dict[str, torch.Tensor]") -> "ImageModelDescriptor":
         """The network of a state dict. Raises `WeightsError` when it is no upscaler of this scale."""
@@ -82,4 +82,14 @@ class DenoisingUpscaler(SpandrelUpscaler):
             for name, tensor in denoising.model.state_dict().items()
         }
         denoising.model.load_state_dict(mixed)
-        return denoising.model.float().eval()
+        return for_inference(denoising)
+
+
+def for_inference(network: "ImageModelDescriptor") -> "torch.nn.Module":
+    """The module of a network, in f32 and eval mode, arranged for speed where this project knows how. Takes the network over."""
+    module = network.model.float().eval()
+    if network.architecture.id == "DAT":
+        from upscalers.architectures.dat_inference import DATInference
+
+        return DATInference(module).eval()
+    return module

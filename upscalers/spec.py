@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import UsageError, WeightsError
@@ -150,6 +150,30 @@ class UpscalerSpec:
     def side_multiple_px(self, scale: float) -> int:
         """What the sides of a picture are padded to a multiple of at `scale`."""
         return self.multiple_of_px if isinstance(self.multiple_of_px, int) else self.multiple_of_px.get(int(scale), 1)
+
+    def with_tile(self, scale: float, tile_px: int | None) -> "UpscalerSpec":
+        """The same upscaler, cutting pictures at `scale` into tiles of another side.
+
+        Parameters
+        ----------
+        scale:
+            The enlargement; other scales keep their tiles.
+        tile_px:
+            Side in input pixels, rounded down to a multiple that the model takes. None, like an upscaler that never cuts or takes one
+            size only, gives this spec itself.
+
+        Raises
+        ------
+        UsageError
+            Tiles of this side are too small for the model's overlap.
+        """
+        own = self.tiling.get(int(scale))
+        if tile_px is None or own is None or own.strict:
+            return self
+        if tile_px < own.smallest_px:
+            raise UsageError(f"{self.id} takes tiles of {own.smallest_px} pixels or more at x{scale:g}; got {tile_px}.")
+        side = tile_px - tile_px % self.side_multiple_px(scale)
+        return replace(self, tiling={**self.tiling, int(scale): replace(own, tile_px=side)})
 
     def options(self, given: Mapping[str, object]) -> dict[str, OptionValue]:
         """All parameters with their values. Raises `UsageError` for an unknown name or a bad value."""

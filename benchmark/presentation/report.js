@@ -24,13 +24,13 @@ async function showPictures() {
   const data = JSON.parse(document.getElementById("view").textContent);
   const urls = new Map();
   const parentElement = document.getElementById("viewer").shadowRoot;
-  const nothing = () => {};
+  const report = (_, view) => document.body.classList.toggle("names-hidden", view.names_hidden);
   const show = () => {
     const pictures = data.pictures.map((picture) => {
       if (picture.url === null || urls.has(picture.url)) return { ...picture, url: urls.get(picture.url) ?? null };
       return { ...picture, url: null, state: "loading", message: "Unpacking" };
     });
-    mount({ data: { ...data, pictures }, parentElement, setStateValue: nothing, setTriggerValue: nothing });
+    mount({ data: { ...data, pictures }, parentElement, setStateValue: report, setTriggerValue: () => {} });
   };
   const first = (picture) => Number(picture.id !== data.left && picture.id !== data.right);
   const ordered = data.pictures.filter((picture) => picture.url !== null).sort((a, b) => first(a) - first(b));
@@ -59,4 +59,4 @@ function offerCopying(block) {
 
 showPictures();
 if (navigator.clipboard) document.querySelectorAll(".code").forEach(offerCopying);
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
+window.addEventListener("beforeprint", () => document.querySelectorAll("main > details").forEach((details) => { details.open = true; }));

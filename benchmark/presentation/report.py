@@ -18,12 +18,11 @@ from benchmark import export
 from benchmark.presentation import viewer
 from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import minute
-from benchmark.presentation.results import MEANING, MEANING_AS_IS, frame, shown_pictures, start_view, status_line
+from benchmark.presentation.results import MEANING, MEANING_AS_IS, NAMES_HIDDEN, frame, shown_pictures, start_view, status_line
 from benchmark.presentation.table import PROTOCOLS, order_note, table
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison
 
-FILE_NAME = "report.html"
 # Three bytes are four characters of base64: pieces of a multiple of three join without padding.
 PIECE_BYTES = 3 * 2**18
 MACHINE = {
@@ -50,7 +49,13 @@ def chunks(directory: Path, job: Comparison) -> Iterator[bytes]:
     # A picture's address inside the file is the id of the element that holds it: its stored name.
     pictures = [replace(picture, action="") for picture in shown_pictures(job, str)]
     yield (_head(job) + _body(job) + "</main>\n").encode()
-    view = {"pictures": [asdict(picture) for picture in pictures], "frame": frame(job), "follow_newest": False, "pick": None}
+    view = {
+        "pictures": [asdict(picture) for picture in pictures],
+        "frame": frame(job),
+        "follow_newest": False,
+        "pick": None,
+        "parts_above_px": None,
+    }
     yield _data("view", {**view, **start_view(job)}).encode()
     yield _data("comparison", {**export.document(job), "created_at": job.created_at, "finished_at": job.finished_at}).encode()
     for name in dict.fromkeys(picture.url for picture in pictures if picture.url):
@@ -114,9 +119,12 @@ def _body(job: Comparison) -> str:
 <p>{escape(notes)}</p>
 <noscript><p>The pictures are in this file, but without JavaScript they can't be shown.</p></noscript>
 <div id="viewer"><template shadowrootmode="open"><style>{viewer.css()}</style>{viewer.html()}</template></div>
+<p class="scores minor hidden-names">{escape(NAMES_HIDDEN)}</p>
+<div class="numbers">
 <p class="scores minor">{escape(meaning)}</p>
 {scores}
 <p class="minor">{escape(note)}</p>
+</div>
 <h2>Use these models</h2>
 {"".join(_model(job, index) for index in range(len(job.rows)))}
 <h2>About this comparison</h2>

@@ -10,6 +10,7 @@ from benchmark.labels import label_of
 from benchmark.presentation.format import day, number, seconds
 from benchmark.presentation.table import KINDS, STAGES
 from benchmark.presentation.viewer import Shown, State
+from benchmark.remedies import remedy_of
 from benchmark.schema import Comparison, Row
 
 Address = Callable[[str], str]
@@ -39,6 +40,7 @@ MEANING_AS_IS = (
     "*Agrees with your picture* is the PSNR between the two (higher is better), *Colour shift* their mean CIEDE2000 "
     "(lower is better; about 1 can just be seen). Both say whether a result is true to your picture, not whether it is sharp."
 )
+NAMES_HIDDEN = "Names are hidden, and the scores with them: judge by eye, then press Reveal."
 SAMPLE = "A sample, restored by the interpolators. Choose a picture and upscalers, then press Compare."
 Looks = Literal["pictures", "errors", "disagreement"]
 LOOKS: dict[Looks, str] = {"pictures": "Pictures", "errors": "Error maps", "disagreement": "Where results disagree"}
@@ -117,8 +119,11 @@ def _result(job: Comparison, row: Row, address: Address) -> Shown:
         parts.append("identical" if scores.identical else f"{number(scores.psnr_db, 2)} dB")
     if row.output_path and not row.given:
         parts.append(seconds(row.warm_p50_s or row.first_s))
-    action = "Run again" if state == "failed" and row.status != "unavailable" else ""
-    return Shown(row.upscaler, words.name, url, width, height, " · ".join(parts), state, message, progress, action=action)
+    shown = Shown(row.upscaler, words.name, url, width, height, " · ".join(parts), state, message, progress)
+    remedy = remedy_of(job, row) if state == "failed" else None
+    if remedy is not None:
+        return replace(shown, message=remedy.reason, action=remedy.label)
+    return shown
 
 
 def status_line(job: Comparison, ahead: int) -> str:

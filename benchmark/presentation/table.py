@@ -4,7 +4,9 @@ import itertools
 from html import escape
 
 from benchmark.labels import label_of
+from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import mebibytes, number, seconds
+from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison, Row
 
 TIE_DB = 0.05
@@ -17,7 +19,8 @@ STAGES = {"waiting": "Waiting", "loading": "Loading model", "running": "Running"
 def table(job: Comparison, protocol: str) -> str:
     """The table as HTML: grouped by aim, best within an aim; below 700 pixels of width each row becomes a card.
 
-    Added results stand apart: their aim is not known.
+    Added results stand apart: their aim is not known. The rows of a comparison that has ended open to everything that else only the
+    mouse finds, as titles of their cells; those of a running one would close at its next step.
     """
     scored = job.mode == "restore"
     scores = ["PSNR dB", "SSIM", "MSE"] if scored else ["Agrees with your picture", "Colour shift"]
@@ -30,7 +33,7 @@ def table(job: Comparison, protocol: str) -> str:
             continue
         body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{heading}</th></tr>'
         best = set() if aim == "added" else _best(rows, protocol)
-        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best) for row in rows)
+        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best, opens=not job.active) for row in rows)
     return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
@@ -67,24 +70,44 @@ def _best(rows: list[Row], protocol: str) -> set[str]:
     return {upscaler_id for upscaler_id, value in psnr_db.items() if value == top or top - value <= TIE_DB}
 
 
-def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool) -> str:
+def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool, opens: bool) -> str:
     words = label_of(row)
-    name = f'<th scope="row" title="{escape(words.summary)}">{escape(words.name)}{_badges(row, best=best)}</th>'
+    name = f'<span class="ub-name">{escape(words.name)}</span>'
+    if opens:
+        name = f"<details><summary>{name}</summary></details>"
+    # A <details> gives no name to the cell that it stands in.
+    spoken = ", ".join([words.name, *(["best"] if best else []), *(text for _, text, _ in _badge_texts(row))])
+    head = f'<th scope="row" aria-label="{escape(spoken)}" title="{escape(words.summary)}">{name}{_badges(row, best=best)}</th>'
     if not row.output_path:
         text = row.reason if row.stage == "done" else STAGES[row.stage]
-        return f'<tr>{name}<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td></tr>'
+        cells, line = [], f'<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td>'
+    else:
+        cells = [*_scores(row, protocol, scored=scored), *_costs(row)]
+        line = "".join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))
+    if opens:
+        # What there is to say about an added result stands in its summary.
+        notes = [(head, title) for head, (_, title) in zip(heads[1:], cells, strict=False) if title and not row.given]
+        line += f'</tr><tr class="ub-more"><td colspan="{len(heads)}">{_more(row, notes, scored=scored)}</td>'
+    return f"<tr>{head}{line}</tr>"
+
+
+def _scores(row: Row, protocol: str, *, scored: bool) -> list[tuple[str, str]]:
     if scored and row.scores:
         scores = row.scores[protocol]
-        cells = [
-            ("identical" if scores.identical else number(scores.psnr_db, 2), scores.reason or _agreement_title(row)),
-            (number(scores.ssim, 4), scores.reason or ""),
-            (number(scores.mse, 2), scores.reason or ""),
-        ]
-    else:
+        texts = ("identical" if scores.identical else number(scores.psnr_db, 2), number(scores.ssim, 4), number(scores.mse, 2))
+        return [(text, scores.reason or "") for text in texts]
+    agreement, shift = agreement_cells(row)
+    return [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
+
+
+def _more(row: Row, notes: list[tuple[str, str]], *, scored: bool) -> str:
+    """What a row opens to: its summary, the scores that need no original where others stand in the table, its cells' notes, its model."""
+    facts = notes
+    if scored and row.lr_identical is not None:
         agreement, shift = agreement_cells(row)
-        cells = [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
-    cells += _costs(row)
-    return f"<tr>{name}{''.join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))}</tr>"
+        facts = [("Agrees with the small picture", f"{agreement}, colour shift {shift}. {_shrunk_title(row)}."), *notes]
+    badges = [(text, title) for _, text, title in _badge_texts(row)]
+    return f"<p>{escape(label_of(row).summary)}</p>{definition_list([*badges, *facts, *use_of(row).facts])}"
 
 
 def agreement_cells(row: Row) -> tuple[str, str]:
@@ -98,14 +121,6 @@ def _shrunk_title(row: Row) -> str:
     return f"Shrunk again by {method} and compared with the picture that it was made from" if method else ""
 
 
-def _agreement_title(row: Row) -> str:
-    """The scores that need no original, where there is one: beside those that the table is about."""
-    if row.lr_identical is None:
-        return ""
-    agreement, shift = agreement_cells(row)
-    return f"{_shrunk_title(row)}: {agreement}, colour shift {shift}"
-
-
 def _cell(head: str, text: str, title: str) -> str:
     tip = f' title="{escape(title)}"' if title else ""
     return f'<td data-head="{escape(head)}"{tip}>{escape(text)}</td>'
@@ -113,15 +128,23 @@ def _cell(head: str, text: str, title: str) -> str:
 
 def _badges(row: Row, *, best: bool) -> str:
     badges = [("ub-best", "best", "Highest PSNR in its aim, ties within 0.05 dB together")] if best else []
+    return "".join(
+        f' <span class="ub-badge {kind}" title="{escape(title)}">{escape(text)}</span>'
+        for kind, text, title in [*badges, *_badge_texts(row)]
+    )
+
+
+def _badge_texts(row: Row) -> list[tuple[str, str, str]]:
+    """Class, text and explanation of what has to be said about a row's numbers."""
+    badges = []
     if row.trained_for_another:
-        badges.append(
-            ("ub-note", "trained for another downscale", f"Its weights were trained on pictures shrunk by {row.trained_for_another}")
-        )
+        title = f"Its weights were trained on pictures shrunk by {row.trained_for_another}"
+        badges.append(("ub-note", "trained for another downscale", title))
     if row.verified_weights is False:
         badges.append(("ub-note", "unverified weights", f"The file's sha256 is not the published one: {row.weights_sha256}"))
     if row.contended:
         badges.append(("ub-note", "contended", "Other programs used the machine while it was timed"))
-    return "".join(f' <span class="ub-badge {kind}" title="{escape(title)}">{escape(text)}</span>' for kind, text, title in badges)
+    return badges
 
 
 def _costs(row: Row) -> list[tuple[str, str]]:
@@ -157,4 +180,5 @@ def _waited(row: Row) -> tuple[str, str]:
 
 def _runtime(row: Row) -> tuple[str, str]:
     tiles = f", tiles of {row.tile}" if row.tile else ""
-    return f"{row.runtime} {row.precision}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
+    chosen = f", tiles of {row.tile}" if row.tile and row.tile_limit else ""
+    return f"{row.runtime} {row.precision}{chosen}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"

@@ -55,6 +55,8 @@ def _command(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str
         words += ["--runtime", row.runtime]
     if spec.group != "Classical" and row.precision != default_precision(spec):
         words += ["--precision", row.precision]
+    if row.tile_limit is not None:
+        words += ["--tile", str(row.tile_limit)]
     return shlex.join([*words, "-o", "result.png"])
 
 
@@ -64,6 +66,8 @@ def _python(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str:
         keywords.append(f"seed={row.seed}")
     if row.runtime != spec.runtime():
         keywords.append(f"runtime={row.runtime!r}")
+    if row.tile_limit is not None:
+        keywords.append(f"tile_px={row.tile_limit}")
     return (
         "from PIL import Image\n"
         "from upscalers import upscale\n"

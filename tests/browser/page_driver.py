@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chromium import settle
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, WebSocket, expect
 from server import ROOT, RunningApp, start_app
 
 SCRIPT = ROOT / "streamlit_app.py"
@@ -66,6 +66,8 @@ class ComparePage:
     page: Page
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    sent: list[str | bytes] = field(default_factory=list)
+    """What the page has told the server over its websocket, message by message."""
 
     def open(self, address: str = "/") -> None:
         """Go to an address of the site and wait until its page stands."""
@@ -159,13 +161,13 @@ class ComparePage:
 
     def row(self, name: str) -> Locator:
         """The table's row of an upscaler."""
-        return self.page.locator(".ub-table tr").filter(has=self.page.locator("th[scope=row]", has_text=re.compile(f"^{name}")))
+        return self.page.locator(".ub-table tr").filter(has=self.page.locator("th[scope=row]", has_text=re.compile(f"^{re.escape(name)}")))
 
     def table(self) -> dict[str, dict[str, str]]:
         """The cells of all rows that have a picture, by upscaler and column."""
         return self.page.locator(".ub-table tbody tr:has(td[data-head])").evaluate_all(
             """rows => Object.fromEntries(rows.map((row) => [
-              row.querySelector('th').firstChild.textContent.trim(),
+              row.querySelector('.ub-name').textContent,
               Object.fromEntries([...row.querySelectorAll('td')].map((cell) => [cell.dataset.head, cell.textContent])),
             ]))"""
         )
@@ -191,5 +193,13 @@ def new_page(site: Site, context: BrowserContext) -> ComparePage:
     )
     page.on("pageerror", lambda error: opened.errors.append(str(error)))
     page.on("request", lambda request: opened.requests.append(request.url))
-    page.on("websocket", lambda socket: opened.requests.append(socket.url))
+
+    def keep(message: str | bytes) -> None:
+        opened.sent.append(message)
+
+    def listen(socket: WebSocket) -> None:
+        opened.requests.append(socket.url)
+        socket.on("framesent", keep)
+
+    page.on("websocket", listen)
     return opened

@@ -34,13 +34,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = {name: coded_picture(number, (256, 192) if name == "downscaled" else (1024, 768)) for name, number in NUMBERS.items()}
     original, small = pictures.pop("original"), pictures.pop("downscaled")
     directory = store(tmp_path_factory.mktemp("saved"), original, small, pictures, rows)
-    report.write(directory, jobs.load(directory), directory / report.FILE_NAME)
+    report.write(directory, jobs.load(directory), directory / "report.html")
     return directory
 
 
 def opened(page: Page, directory: Path) -> Viewer:
     """The report as a person opens it from a folder."""
-    address = (directory / report.FILE_NAME).as_uri()
+    address = (directory / "report.html").as_uri()
     view = Viewer(RunningApp(address, 0, io.BytesIO()), page)
     page.on("console", lambda message: view.errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: view.errors.append(str(error)))

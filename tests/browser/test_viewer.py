@@ -5,12 +5,24 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from coded_pictures import coded_picture, decode_pixel
+from playwright.sync_api import Locator
 from viewer_driver import NUMBERS, Viewer, scene
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Viewer]
+COVERED = """(tile) => {
+  const part = tile.querySelector(".picture:not(.overview):not([hidden])")?.getBoundingClientRect();
+  const seen = tile.getBoundingClientRect();
+  return part && part.left <= seen.left && part.right >= seen.right && part.top <= seen.top && part.bottom >= seen.bottom;
+}"""
 BICUBIC, DAT = NUMBERS["bicubic"], NUMBERS["dat"]
+
+
+def box_of(element: Locator) -> tuple[float, float, float, float]:
+    box = element.bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["width"], box["height"]
 
 
 # -- what is on the screen ------------------------------------------------------------------------------------------
@@ -75,6 +87,33 @@ def test_the_strip_shows_the_viewers_middle_of_every_picture(open_page: Open) ->
         assert seen.number == NUMBERS[name]
         assert abs(seen.x - 430) <= 1
         assert abs(seen.y - 278) <= 1
+
+
+def test_the_strip_fetches_only_parts_of_large_pictures_and_shows_their_own_pixels(open_page: Open) -> None:
+    view = open_page(scene(zoom=2.0, center=(400, 300), parts_above_px=500_000))
+    tile = view.page.locator(".strip .crop").nth(NUMBERS["lanczos"] - 1)
+    for dx, dy, middle in ((0, 0, (400, 300)), (-600, 200, (700, 200))):
+        view.drag(view.point(0.8, 0.5), dx, dy)
+        view.page.wait_for_function(COVERED, arg=tile.element_handle())
+        left, top, width, height = box_of(tile)
+        seen = view.seen_at((round(left + width / 2), round(top + height / 2)))
+        assert seen.number == NUMBERS["lanczos"]
+        assert abs(seen.x - middle[0]) <= 1
+        assert abs(seen.y - middle[1]) <= 1
+    names = {url.rpartition("/")[2] for url in view.requests if "/pictures/" in url and "/parts/" not in url}
+    assert names == {"bicubic", "dat", "original", "downscaled"}, "left, right, what Space shows, and the small one are whole"
+
+
+def test_zoomed_out_the_strip_shows_the_reduced_picture_alone(open_page: Open) -> None:
+    view = open_page(scene(zoom=None, parts_above_px=500_000))
+    view.page.get_by_role("button", name="Fit").click()
+    tile = view.page.locator(".strip .crop").nth(NUMBERS["dat"] - 1)
+    tile.locator(".overview").wait_for()
+    view.page.wait_for_timeout(300)
+    levels = {url.split("/parts/")[1].split("/")[0] for url in view.requests if "/dat/parts/" in url}
+    assert levels <= {"0", "1"}
+    left, top, *_ = box_of(tile)
+    assert view.screenshot(left, top, 100, 60).std() > 5
 
 
 # -- the split, zoom and pan ---------------------------------------------------------------------------------------

@@ -115,6 +115,16 @@ def test_zoom_survives_another_job_of_the_same_size_and_not_one_of_another_size(
     assert view.zoom_percent() == 100
 
 
+def test_the_first_result_is_not_compared_with_itself(open_page: Open) -> None:
+    waiting = shown("dat", url=None, state="waiting")
+    first = [shown("original"), shown("downscaled"), shown("bicubic"), waiting]
+    view = open_page(scene(*first, left="bicubic", right="dat", follow_newest=True, zoom=2.0))
+    view.wait_until_seen(NUMBERS["downscaled"], BICUBIC)
+    view.set_scene(scene(*first[:3], shown("dat"), left="bicubic", right="dat", follow_newest=True, zoom=2.0))
+    view.wait_for_state(lambda state: (state["left"], state["right"]) == ("bicubic", "dat"))
+    view.wait_until_seen(BICUBIC, DAT)
+
+
 def test_the_right_side_follows_the_newest_result_until_the_viewer_is_touched(open_page: Open) -> None:
     names = ["original", "downscaled", "bicubic", "lanczos", "dat"]
 

@@ -123,6 +123,13 @@ class Viewer:
         """The same at a point given as shares of the stage."""
         return self.seen_at(self.point(across, down))
 
+    def wait_until_seen(self, left: int, right: int) -> None:
+        """Wait until the two sides show the pictures of these numbers: a change shows once the new picture is decoded."""
+        deadline = time.monotonic() + WAIT_S
+        while (shown := (self.seen(0.4, 0.3).number, self.seen(0.6, 0.3).number)) != (left, right):
+            assert time.monotonic() < deadline, f"The sides still show {shown}"
+            self.page.wait_for_timeout(50)
+
     def zoom_percent(self) -> int:
         """The zoom that the viewer itself displays."""
         self.next_frame()

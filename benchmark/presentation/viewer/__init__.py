@@ -8,7 +8,7 @@ State = Literal["ready", "waiting", "loading", "running", "timing", "failed"]
 
 _HERE = Path(__file__).parent
 # One script for the browser, which can't import files from where it is mounted: the parts are joined in the order of their use.
-_SCRIPTS = ("geometry.js", "pictures.js", "choice.js", "strip.js", "gestures.js", "viewer.js")
+_SCRIPTS = ("geometry.js", "pictures.js", "choice.js", "parts.js", "strip.js", "gestures.js", "viewer.js")
 
 
 def html() -> str:
@@ -39,7 +39,8 @@ class Shown:
     label: str
     """Its name in the drop-downs and the strip."""
     url: str | None
-    """Address of a PNG; None while there is none. Another picture needs another address."""
+    """Address of a PNG; None while there is none. Another picture needs another address. Where the viewer is told so, parts of a
+    large one are at `{url}/parts/{level}/{left},{top},{width},{height}`: halved `level` times, then cut."""
     width: int
     """Width of the file, in pixels. The downscaled picture is smaller than the frame."""
     height: int

@@ -62,7 +62,11 @@ class Choice {
       if (name === "left") return free[0] ?? ready[0] ?? null;
       return free.findLast((id) => !SOURCES.includes(id)) ?? free.at(-1) ?? ready[0] ?? null;
     };
-    return { left: side("left"), right: side("right") };
+    const sides = { left: side("left"), right: side("right") };
+    // The first result may be the one that belongs on the left: until there is another, it is compared with what it was made from.
+    const apart = [...SOURCES].reverse().find((id) => ready.includes(id));
+    if (sides.left === sides.right && !this.touched && apart) sides.left = apart;
+    return sides;
   }
 
   /* The picture that Space shows: what the results are compared with. */

@@ -121,6 +121,7 @@ function pressKey(compare, event, onHandle) {
   else if (key >= "1" && key <= "9") compare.chooseNumber(Number(key));
   else if (key === " ") compare.peek(true);
   else if (key === "f" || key === "F") compare.toggleFull();
+  else if (key === "?") compare.parts.keys.showPopover();
   else if (key === "Escape") compare.arm(false);
   else return false;
   return true;
@@ -130,6 +131,7 @@ function listenToKeys(compare, handle, signal) {
   compare.element.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target;
+    if (compare.parts.keys.contains(target)) return;
     if (target.matches("select")) return;
     if (target.matches("button") && (event.key === " " || event.key in PAN_KEYS)) return;
     if (!pressKey(compare, event, target === handle)) return;

@@ -22,16 +22,18 @@ class Tile {
     this.caption = find(".caption");
     this.picture = null;
     this.url = null;
+    this.parts = null;
+    this.gone = () => actions.gone(this.url);
     this.crop.addEventListener("click", (event) => actions.choose(id, event.shiftKey ? "left" : "right"));
     this.star.addEventListener("click", () => actions.pick(id));
     this.action.addEventListener("click", () => actions.act(id));
-    this.image.addEventListener("error", () => actions.gone(this.url));
+    this.image.addEventListener("error", this.gone);
     this.image.addEventListener("load", () => element.classList.add("loaded"));
   }
 
-  update({ picture, number, label, caption, side, picked, gone }) {
+  update({ picture, number, label, caption, side, picked, gone, inParts }) {
     this.picture = picture;
-    this.load(gone ? null : picture.url);
+    this.load(gone ? null : picture.url, inParts);
     this.writeState(picture, gone);
     this.element.dataset.side = side;
     this.crop.disabled = this.url === null;
@@ -48,17 +50,26 @@ class Tile {
     this.caption.title = caption;
   }
 
-  load(url) {
+  load(url, inParts) {
     if (url === this.url) return;
     this.url = url;
     this.element.classList.remove("loaded");
-    this.image.hidden = url === null;
-    if (url === null) {
-      this.image.removeAttribute("src");
+    this.parts?.close();
+    this.parts = null;
+    this.image.hidden = url === null || inParts;
+    if (this.image.hidden) this.image.removeAttribute("src");
+    if (url === null) return;
+    if (inParts) {
+      this.parts = new Parts(this.crop, this.picture, { onShown: () => this.element.classList.add("loaded"), onGone: this.gone });
       return;
     }
     sizeImage(this.image, this.picture);
     this.image.src = url;
+  }
+
+  place(place, frame, pane, dpr, hurried) {
+    if (this.parts) this.parts.place(place, frame, pane, dpr);
+    else if (this.url !== null) placeImage(this.image, this.picture, place, frame, dpr, hurried);
   }
 
   writeState(picture, gone) {
@@ -93,7 +104,7 @@ class Strip {
     const wanted = new Set(rows.map((row) => row.picture.id));
     for (const [id, tile] of this.tiles) {
       if (wanted.has(id)) continue;
-      tile.load(null);
+      tile.load(null, false);
       tile.element.remove();
       this.tiles.delete(id);
     }
@@ -121,9 +132,7 @@ class Strip {
 
   place(view, frame, dpr, hurried) {
     const place = placeFrame(view, frame, this.pane, dpr);
-    for (const tile of this.tiles.values()) {
-      if (tile.url !== null) placeImage(tile.image, tile.picture, place, frame, dpr, hurried);
-    }
+    for (const tile of this.tiles.values()) tile.place(place, frame, this.pane, dpr, hurried);
     return place;
   }
 }

@@ -29,7 +29,7 @@ class Compare {
     this.element = element;
     this.parts = {
       viewer: find(".viewer"), stage: find(".stage"), handle: find(".handle"), hud: find(".hud"), area: find(".area"), chip: find(".chip"),
-      names: find(".names"), full: find(".full"), zooms: [...element.querySelectorAll("[data-zoom]")],
+      names: find(".names"), full: find(".full"), keys: find(".keys"), zooms: [...element.querySelectorAll("[data-zoom]")],
       selects: { left: find(".left-side select"), right: find(".right-side select") },
     };
     const layer = (selector) => new Layer(find(selector), () => this.redraw(), (url) => this.lose(url));
@@ -114,6 +114,7 @@ class Compare {
       side: ["left", "right"].find((side) => sides[side] === picture.id) ?? "",
       picked: choice.pick === picture.id,
       gone: choice.isGone(picture),
+      inParts: this.data.parts_above_px !== null && picture.width * picture.height > this.data.parts_above_px,
     })));
     this.writeSelects(ordered, sides);
     const seen = JSON.stringify(sides);

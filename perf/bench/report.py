@@ -1,0 +1,139 @@
+"""What the bench writes down."""
+
+import json
+import re
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import Case
+from numpy.typing import NDArray
+
+from benchmark.environment import gpu_name, machine_facts, processor_name
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+REPEATABLE = 0.15
+"""How far a ratio may move between two runs."""
+HEAD = (
+    "| Work | Way | Time | Against the first | Of the roofline | Peak memory | Largest difference |\n|---|---|---:|---:|---:|---:|---:|\n"
+)
+
+
+@dataclass
+class Measured:
+    """What was seen of one contender."""
+
+    name: str
+    facts: dict[str, Any]
+    seconds: list[float] = field(default_factory=list)
+    peak_rss_mib: float = 0.0
+    result: NDArray[np.uint8] | None = None
+    failure: str | None = None
+
+
+def document(case: Case, measured: list[Measured], matrix_gflops: float) -> dict[str, Any]:
+    """A case as JSON holds it. Ratios are medians of the rounds' own ratios: what disturbs a round disturbs both."""
+    first = measured[0]
+    gflop = next((seen.facts["gflop"] for seen in measured if seen.facts.get("gflop")), None)
+    rows = []
+    for seen in measured:
+        row: dict[str, Any] = {"name": seen.name, "facts": seen.facts, "failure": seen.failure, "same_picture": None}
+        if seen.seconds:
+            median_s = statistics.median(seen.seconds)
+            row |= {"median_s": median_s, "fastest_s": min(seen.seconds), "rounds": len(seen.seconds), "peak_rss_mib": seen.peak_rss_mib}
+            if first.seconds:
+                row["ratio"] = statistics.median(a / b for a, b in zip(first.seconds, seen.seconds, strict=True))
+            if gflop:
+                # The fastest call against the best rate seen: both as undisturbed as they came.
+                row["roofline"] = gflop / min(seen.seconds) / matrix_gflops
+        if seen.result is not None and first.result is not None and seen is not first:
+            row |= _difference(case, seen, first.result)
+        rows.append(row)
+    return {
+        "case": case.id,
+        "title": case.title,
+        "width": case.width,
+        "height": case.height,
+        "gflop": gflop,
+        "matrix_gflops": matrix_gflops,
+        "exact": case.exact,
+        "contenders": rows,
+    }
+
+
+def _difference(case: Case, seen: Measured, reference: NDArray[np.uint8]) -> dict[str, Any]:
+    assert seen.result is not None
+    if seen.result.shape != reference.shape:
+        return {"largest_levels": None, "same_picture": False}
+    apart = np.abs(seen.result.astype(np.int16) - reference)
+    largest = int(apart.max())
+    # Rounding to 16 bits is meant to change pixels; whether that is good enough is a matter of calibration, not of this check.
+    checked = case.exact and seen.facts.get("precision", "f32") == "f32"
+    return {
+        "largest_levels": largest,
+        "share_above_1": float((apart > 1).mean()),
+        "same_picture": largest <= case.max_levels if checked else None,
+    }
+
+
+def lines(found: dict[str, Any]) -> str:
+    """A case's rows of the table."""
+    size = f"{found['width']}x{found['height']}"
+    work = f"{found['title']}, {size}" + (f", {found['gflop']:.3g} GFLOP" if found["gflop"] else "")
+    rows = []
+    for row in found["contenders"]:
+        if row["failure"]:
+            rows.append(f"| {work} | {row['name']} | failed: {row['failure']} | | | | |")
+            continue
+        share = f"{row['roofline']:.0%}" if "roofline" in row else "-"
+        levels = row.get("largest_levels")
+        apart = "-" if levels is None else f"{levels}" + (f" ({row['share_above_1']:.1%} above 1)" if levels > 1 else "")
+        peak = f"{row['peak_rss_mib']:.0f} MiB"
+        rows.append(f"| {work} | {row['name']} | {_time(row['median_s'])} | {row.get('ratio', 1):.2f}x | {share} | {peak} | {apart} |")
+        work = ""
+    return "\n".join(rows)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+def write(found: list[dict[str, Any]], folder: Path, device: str) -> Path:
+    """Write JSON and Markdown; returns the path of the JSON."""
+    machine = (gpu_name() if device != "cpu" else None) or processor_name()
+    facts = machine_facts()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (re.sub(r"[^a-z0-9]+", "-", f"{machine} {facts['cores']} cores".lower()).strip("-") + ".json")
+    path.write_text(json.dumps({"schema": 1, "machine": facts, "device": device, "cases": found}, indent=1) + "\n", encoding="utf-8")
+    rates = [case["matrix_gflops"] for case in found]
+    versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "opencv-contrib-python-headless") if facts.get(name))
+    head = (
+        f"{machine}, {facts['cores']} cores, {versions}; its matrix rate (f32) meanwhile {min(rates):.0f} to {max(rates):.0f} GFLOP/s. "
+        "Times are medians of calls made in turn; the difference is to the first way, in levels of 255.\n\n"
+    )
+    path.with_suffix(".md").write_text(head + HEAD + "\n".join(lines(case) for case in found) + "\n", encoding="utf-8")
+    return path
+
+
+def agreement(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
+    """How well the ratios of two runs agree."""
+    moved = [
+        (abs(b["ratio"] / a["ratio"] - 1), case["case"], a["name"])
+        for case, again in zip(first, second, strict=True)
+        for a, b in zip(case["contenders"], again["contenders"], strict=True)
+        if a.get("ratio") and b.get("ratio")
+    ]
+    worst = max(moved)
+    within = sum(each[0] <= REPEATABLE for each in moved)
+    return f"{within} of {len(moved)} ratios agree within {REPEATABLE:.0%}; the furthest moved by {worst[0]:.0%} ({worst[1]}, {worst[2]})"
+
+
+def put_into_readme(table: Path, readme: Path) -> None:
+    """Replace what stands between the two marks. Raises `ValueError` when a mark is missing."""
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} lacks {BEGIN} or {END}.")
+    readme.write_text(f"{before}{BEGIN}\n{table.read_text(encoding='utf-8')}{END}{after}", encoding="utf-8")
