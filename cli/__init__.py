@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import catalogue, comparing, models, running, verifying, weights
+from cli import catalogue, comparing, models, ranking, running, verifying, weights
 from cli.address import LOCALHOST, SHARED, check_address, is_own
 from cli.output import make_folder
 from core.errors import AppError
@@ -26,6 +26,7 @@ app.command("upscalers")(catalogue.list_upscalers)
 app.command()(comparing.compare)
 app.command()(comparing.upscale)
 app.command()(running.run)
+app.command()(ranking.leaderboard)
 app.command()(verifying.verify)
 
 weights_app = typer.Typer(no_args_is_help=True, help="The weight files of the upscalers.")
