@@ -54,6 +54,7 @@ format: .venv/.ready-dev
 
 requirements: .venv/.ready-dev
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements-ray.in -o requirements-ray.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
 
 readme: .venv/.ready

@@ -7,7 +7,7 @@ that what a crash takes with it is one cell.
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -73,6 +73,8 @@ class CellResult:
     """Of the PNG that was kept."""
     spent_s: float = 0.0
     """All of its time in the process: reading, the calls, scoring, keeping."""
+    machine: Mapping[str, str | int | float | None] | None = None
+    """Facts about the machine that computed it, as `benchmark.environment.run_facts` gives them; None: this one."""
     not_kept: str | None = None
     """Why the PNG could not be written: then nothing of this cell may be saved."""
 

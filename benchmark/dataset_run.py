@@ -12,12 +12,14 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import upscalers
 from benchmark import run_history
 from benchmark.cells import CellResult, CellTask, PictureTask
 from benchmark.environment import run_facts
+from benchmark.model_pool import ModelPool, RunModel
 from benchmark.run_folder import make_folder, remove_leftovers, working_on
 from benchmark.run_lanes import GIVEN_UP_AFTER, Group, Lane, entry_of, plan_lanes
 from benchmark.run_speeds import Speeds
@@ -26,8 +28,8 @@ from benchmark.schema import Row
 from benchmark.store import Store, StoredRun, WaitingCell
 from benchmark.timing import CancelledError, machine_lock
 from benchmark.worker import Loaded
-from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
-from benchmark.worker_process import STOPPED, CallFailedError, Model
+from benchmark.worker_pool import LIGHT_RUNTIME
+from benchmark.worker_process import STOPPED, CallFailedError
 from core.errors import AppError, BusyError, StoreError
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class DatasetRun:
         save, and at last `"state"` `done`, `stopped`, `paused`, `busy` or `failed`, with a `"reason"`.
     """
 
-    def __init__(self, name: str, pool: WorkerPool, tell: Callable[[Event], None], *, workers: int = 1, keep_images: bool = False) -> None:
+    def __init__(self, name: str, pool: ModelPool, tell: Callable[[Event], None], *, workers: int = 1, keep_images: bool = False) -> None:
         self.id = name
         self.user = USER
         self._pool = pool
@@ -65,7 +67,7 @@ class DatasetRun:
         self._workers = workers
         self._keep_images = keep_images
         self._stopped = False
-        self._models: dict[tuple[str, int], Model] = {}
+        self._models: dict[tuple[str, int], RunModel] = {}
         self._lane_lock = threading.Lock()
         self._results: queue.SimpleQueue[CellResult] = queue.SimpleQueue()
         self._picture_s = 0.0
@@ -87,6 +89,7 @@ class DatasetRun:
                 held.enter_context(working_on(self.id))
                 self._store = held.enter_context(Store.open())
                 self._run = self._store.run(self.id)
+                held.enter_context(self._pool.opened())
                 held.callback(self._end_processes)
                 yield from self._steps()
         except GeneratorExit:
@@ -140,7 +143,7 @@ class DatasetRun:
             except CancelledError:
                 return
             until = time.monotonic() + STEP_S
-            workers = min(self._workers, lane.pictures_waiting)
+            workers = min(self._pool.places(self._workers), lane.pictures_waiting)
             with ThreadPoolExecutor(workers) as threads:
                 working = [threads.submit(self._work, lane, place, until) for place in range(workers)]
                 try:
@@ -176,7 +179,8 @@ class DatasetRun:
 
     def _save(self, results: list[CellResult]) -> None:
         if results:
-            self._store.save(results, run_facts())
+            for machine, of_machine in groupby(results, key=lambda result: result.machine):
+                self._store.save(list(of_machine), machine or run_facts())
             self._speeds.add(results)
             self._report()
 
@@ -228,7 +232,7 @@ class DatasetRun:
         if not again:
             take(_ended(cell, failure))
 
-    def _any_model(self, groups: list[Group], place: int) -> Model:
+    def _any_model(self, groups: list[Group], place: int) -> RunModel:
         return next(self._models[entry_of(cell), place] for group in groups for cell in group if (entry_of(cell), place) in self._models)
 
     def _task(self, lane: Lane, place: int, group: Group, take: Callable[[CellResult], None]) -> PictureTask | None:
@@ -266,7 +270,7 @@ class DatasetRun:
             else None
         )
 
-    def _loaded(self, cell: WaitingCell, place: int) -> tuple[Model, Loaded]:
+    def _loaded(self, cell: WaitingCell, place: int) -> tuple[RunModel, Loaded]:
         """The model of a cell in the process of this place, loaded. Raises `CallFailedError`."""
         entry = entry_of(cell)
         model = self._models.get((entry, place))
@@ -274,13 +278,13 @@ class DatasetRun:
             spec = upscalers.find(cell.row.upscaler)
             if spec is None:
                 raise CallFailedError("unavailable", "It was removed before its turn came.")
-            key = replace(model_key(cell.row, spec), threads=max(1, cell.row.threads // self._workers))
+            key = replace(model_key(cell.row, spec), threads=self._pool.threads(cell.row.threads, self._workers))
             model = self._models[entry, place] = self._pool.get(key, place + 1)
             if self._stopped:
                 model.process.end()
         return model, model.load()
 
-    def _with_facts(self, row: Row, model: Model, loaded: Loaded) -> Row:
+    def _with_facts(self, row: Row, model: RunModel, loaded: Loaded) -> Row:
         row = row.model_copy()
         row.threads, row.workers = model.key.threads, self._workers
         row.load_s, row.import_s, row.device, row.runtime_version = loaded.load_s, loaded.import_s, loaded.device, loaded.runtime_version

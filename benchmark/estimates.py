@@ -1,5 +1,7 @@
 """How long a model will take and how much memory: measured here before, or estimated from its cost and a short probe of the machine."""
 
+import copy
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -170,11 +172,19 @@ def _path() -> Path:
 
 
 def _read() -> dict[str, Any]:
-    """What is remembered; a damaged file counts as none, because everything in it can be measured again."""
+    """What is remembered, to be read only; a damaged file counts as none, because everything in it can be measured again."""
+    path = _path()
     try:
-        known = json.loads(_path().read_text())
+        facts = path.stat()
+        return _read_version(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
     except (OSError, ValueError):
         return {}
+
+
+# A page asks some dozen times for each click. The file is never changed, only replaced.
+@functools.lru_cache(maxsize=1)
+def _read_version(path: Path, _mtime_ns: int, _size_bytes: int, _inode: int) -> dict[str, Any]:
+    known = json.loads(path.read_text())
     return known if isinstance(known, dict) else {}
 
 
@@ -183,7 +193,7 @@ def _change(change: Callable[[dict[str, Any]], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            known = _read()
+            known = copy.deepcopy(_read())
             change(known)
             write_atomically(path, json.dumps(known).encode(), durable=False)
     except OSError as error:

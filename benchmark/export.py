@@ -36,6 +36,7 @@ def document(job: Comparison) -> dict[str, Any]:
         "scale": job.scale,
         "downscale": downscale,
         "lr_sha256": job.lr_sha256,
+        "metrics": job.metrics,
         "machine": job.machine,
         "rows": rows,
     }
@@ -49,7 +50,7 @@ def table_csv(job: Comparison) -> str:
         line["given_sha256"] = row.given.sha256 if row.given else None
         line["options"] = json.dumps(row.options) if row.options else ""
         for protocol, scores in (row.scores or {}).items():
-            line |= {f"{protocol}_{name}": value for name, value in scores.model_dump(exclude={"reason"}).items()}
+            line |= {f"{protocol}_{name}": value for name, value in scores.model_dump(exclude={"reason", "reasons"}).items()}
         lines.append(line)
     columns = list(dict.fromkeys(name for line in lines for name in line))
     buffer = io.StringIO()

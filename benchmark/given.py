@@ -17,7 +17,8 @@ from benchmark import jobs
 from benchmark.given_small import LR_SOURCE, Upload
 from benchmark.labels import label_of
 from benchmark.schema import Comparison, GivenFile, Mode, Region, Row
-from benchmark.scoring import Layers, score_row
+from benchmark.scoring import Layers, score_more, score_row
+from benchmark.scoring_process import ScoringProcess
 from core.errors import ImageError, UsageError
 from core.image import Picture, decode, safe_stem
 from core.settings import settings
@@ -163,6 +164,8 @@ def add(directory: Path, upload: Upload, *, name: str) -> Row:
         result = Layers(picture.rgb, picture.alpha)
         score_row(job, row, result, small=small, original=None if job.mode == "as-is" else original)
         row.output_path = jobs.keep_picture(directory, picture.rgb, picture.alpha)
+        with ScoringProcess() as process:
+            score_more(directory, job, row, process)
         job.rows.append(row)
         jobs.save(directory, job)
     return row

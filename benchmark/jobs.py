@@ -74,6 +74,7 @@ def create(plan: Plan, source: bytes, *, name: str, user: str, root: Path | None
         lr_sha256=None if small is None else small.sha256,
         seed=plan.seed,
         region=plan.region,
+        metrics=list(dict.fromkeys(plan.metrics)),
         repeats=plan.repeats,
         # Until the host takes it over, whoever made it answers for it.
         host_pid=os.getpid(),

@@ -146,8 +146,12 @@ class LocalEngine:
         if len(active) >= limits.max_jobs:
             raise BusyError(f"{len(active)} comparisons are waiting: try again in a few minutes.")
 
-    def run_dataset(self, name: str, *, workers: int = 1, keep_images: bool = False) -> Iterator[dict[str, Any]]:
+    def run_dataset(
+        self, name: str, *, workers: int = 1, keep_images: bool = False, cluster: Mapping[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Compute what waits of a run in the store, and give each event as it comes; see `benchmark.dataset_run.DatasetRun`.
+
+        `cluster`, with the keys `address` and `allow_open`, has Ray compute it; see `benchmark.ray_engine.RayPool`.
 
         The last one has another state than `running`; where the host dies, it is `{"state": "failed", ...}`.
         """
@@ -156,7 +160,7 @@ class LocalEngine:
         self._followed[name] = events
         gone = {"run": name, "state": "failed", "reason": "The engine stopped. The same command goes on."}
         try:
-            if not self._tell({"do": "run", "name": name, "workers": workers, "keep_images": keep_images}):
+            if not self._tell({"do": "run", "name": name, "workers": workers, "keep_images": keep_images, "cluster": cluster}):
                 yield gone
                 return
             while True:
@@ -243,7 +247,7 @@ class LocalEngine:
             self._submitted -= waiting - {job.id for job in active}
         return active
 
-    def _tell(self, command: Mapping[str, str | int | None]) -> bool:
+    def _tell(self, command: dict[str, Any]) -> bool:
         """Send a command; False when the host is gone, whose comparisons are then closed by `load`."""
         with self._lock:
             if self._host is None or self._host.stdin is None:

@@ -9,6 +9,7 @@ from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
 from core.settings import settings
+from metrics import MORE
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
 from upscalers.spec import SCORED_SCALES, UpscalerSpec, check_seed
@@ -33,6 +34,8 @@ class Plan:
     seed: int | None = None
     """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
+    metrics: Sequence[str] = ()
+    """Names from `metrics.MORE`: computed when everything has been timed."""
     tile_px: int | None = None
     """Side of the tiles into which large pictures are cut, in input pixels, for all upscalers that can; None: each one's own."""
 
@@ -50,6 +53,9 @@ class Plan:
             raise UsageError(f"Tiles have a side of 1 to {settings().max_input_side} pixels; got {self.tile_px}.")
         check_seed(self.seed)
         DOWNSCALERS.get(self.downscale)
+        MORE.select(self.metrics)
+        if self.metrics and self.mode == "as-is":
+            raise UsageError("Metrics compare with an original; a picture that is upscaled as it is has none. Leave them out.")
         if self.runtime != "auto":
             RUNTIMES.get(self.runtime)
         for upscaler_id in self.options:

@@ -1,7 +1,8 @@
 """The course of one comparison, as a sequence of short steps between which the host may serve somebody else.
 
 First pass: each model once, the cheapest first, its picture scored and shown at once. Second pass: warm calls, one model
-after the other in turns, so that a slow minute of the machine hits all of them alike.
+after the other in turns, so that a slow minute of the machine hits all of them alike. Third pass: the
+metrics that somebody asked for.
 """
 
 import logging
@@ -16,7 +17,8 @@ import upscalers
 from benchmark import estimates, jobs
 from benchmark.preparation import Prepared, prepare
 from benchmark.schema import Row
-from benchmark.scoring import Layers, score_row
+from benchmark.scoring import Layers, score_more, score_row
+from benchmark.scoring_process import ScoringProcess
 from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
 from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
@@ -93,6 +95,7 @@ class ComparisonRun:
                 yield
             self._pool.wait_until_idle(self._is_cancelled)
             yield from self._second_pass(timed)
+            yield from self._third_pass([entry.row for entry in timed])
             if self._close(self._done, unless_waiting=True):
                 return
 
@@ -120,6 +123,22 @@ class ComparisonRun:
                     continue
                 unfinished.remove(entry)
                 self._finish(entry)
+
+    def _third_pass(self, rows: list[Row]) -> Iterator[None]:
+        """The metrics that somebody asked for: nothing of this comparison is timed any more, and the lock keeps others' times clean."""
+        if not self.job.metrics:
+            return
+        with ScoringProcess() as process:
+            for row in rows:
+                if self._cancelled:
+                    return
+                try:
+                    with machine_lock(self._is_cancelled):
+                        score_more(self.directory, self.job, row, process, self._is_cancelled)
+                except CancelledError:
+                    return
+                self._save()
+                yield
 
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""

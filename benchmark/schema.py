@@ -19,7 +19,11 @@ class _Document(BaseModel):
 
 
 class ProtocolScores(_Document):
-    """Scores of one picture under one protocol."""
+    """Scores of one picture under one protocol. Metrics that were asked for stand beside the fields, under their ids."""
+
+    model_config = ConfigDict(extra="allow")
+    # Pydantic checks them by this type.
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     mse: float | None
     """Mean squared error in levels²; None when the border cut leaves nothing."""
@@ -33,6 +37,13 @@ class ProtocolScores(_Document):
     """Why a score is None."""
     fingerprint: str
     """Id of everything that the score depends on; scores with different ids never share a ranking."""
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Why a metric that was asked for is None, by its id."""
+
+    @property
+    def more(self) -> dict[str, float | None]:
+        """The metrics that were asked for, by id."""
+        return self.__pydantic_extra__
 
 
 class GivenFile(_Document):
@@ -64,6 +75,8 @@ class Row(_Document):
     """Calls that ran side by side on the machine; times of rows with more than one never rank with exclusive ones."""
     tile: int | None = None
     """Side of the tiles in input pixels; None when the picture was run whole."""
+    tile_dependent: bool = False
+    """Whether those tiles have changed its pixels, because the model looks at the whole picture."""
     tile_limit: int | None = None
     """The side that a person asked for; None: the upscaler's own."""
     options: dict[str, OptionValue] = Field(default_factory=dict)
@@ -217,6 +230,8 @@ class Comparison(_Document):
     lr_sha256: str | None = None
     """Of the file of the small picture, where it was given and not made here."""
     seed: int | None = None
+    metrics: list[str] = Field(default_factory=list)
+    """Names of the metrics that were asked for beyond those that every comparison has: `ms-ssim`."""
     repeats: int | None = None
     """Exactly so many warm calls each; None: as many as half a second holds, at most 20."""
     region: Region | None = None

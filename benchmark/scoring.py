@@ -1,10 +1,14 @@
 """From a result to the scores in its row, whoever made it."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import metrics
+import upscalers
 from benchmark.degradation import CROP_RULE, DEFAULT_DOWNSCALE, DOWNSCALERS, Pixels8
-from benchmark.schema import ImageFacts, Mode, ProtocolScores, Region, Row
+from benchmark.schema import Comparison, ImageFacts, Mode, ProtocolScores, Region, Row
+from benchmark.scoring_process import Request, ScoringProcess
 from core.image import ALPHA8, RGB8, on_white
 from metrics.protocol import Fingerprint
 
@@ -83,6 +87,8 @@ def score_row(job: Conditions, row: Row, result: Layers, *, small: Layers, origi
     core.errors.ImageError
         Result and original differ in size.
     """
+    spec = upscalers.find(row.upscaler)
+    row.tile_dependent = row.tile is not None and spec is not None and spec.whole_picture
     if original is not None:
         scale, channels = int(job.scale), job.image.stored_channels if job.image else 3
         scores = metrics.score(result.on_white(), original.on_white(), scale=scale, stored_channels=channels)
@@ -97,6 +103,39 @@ def score_row(job: Conditions, row: Row, result: Layers, *, small: Layers, origi
     row.lr_consistency, row.colour_shift = against_small["lr_consistency"], against_small["colour_shift"]
     row.lr_identical = against_small["lr_identical"]
     row.lr_fingerprint = fingerprint(job, row, LR_PROTOCOL, row.lr_downscale)
+
+
+def score_more(directory: Path, job: Comparison, row: Row, process: ScoringProcess, cancelled: Callable[[], bool] = lambda: False) -> None:
+    """Add the metrics that were asked for to the scores of a row whose picture is stored.
+
+    Parameters
+    ----------
+    directory:
+        That of the comparison.
+    process:
+        Where they are computed.
+    cancelled:
+        Asked meanwhile.
+
+    Raises
+    ------
+    CancelledError
+        `cancelled` said True; the row is as it was.
+    """
+    if not (job.metrics and row.scores and row.output_path and job.original_path):
+        return
+    request = Request(
+        names=job.metrics,
+        result=str(directory / row.output_path),
+        original=str(directory / job.original_path),
+        width=row.width or 0,
+        height=row.height or 0,
+        scale=int(job.scale),
+        stored_channels=job.image.stored_channels if job.image else 3,
+    )
+    for protocol, scores in process.ask(request, cancelled).items():
+        row.scores[protocol].more.update(scores["values"])
+        row.scores[protocol].reasons.update(scores["reasons"])
 
 
 def consistency_method(job: Conditions) -> str:

@@ -77,7 +77,7 @@ def main(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, daemon=True).start()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    bench = _Bench()
+    bench = ModelBench()
     while True:
         try:
             verb, *arguments = connection.recv()
@@ -86,7 +86,7 @@ def main(connection: Connection) -> None:
             return
 
 
-def _answer(bench: "_Bench", connection: Connection, verb: str, arguments: list[Any]) -> tuple[Any, ...]:
+def _answer(bench: "ModelBench", connection: Connection, verb: str, arguments: list[Any]) -> tuple[Any, ...]:
     def progress(done: int, total: int) -> None:
         connection.send(("progress", done, total))
 
@@ -114,7 +114,7 @@ def _end_with_host() -> None:
         os._exit(1)
 
 
-class _Bench:
+class ModelBench:
     """The models of this process, and the one picture that they work on."""
 
     def __init__(self) -> None:

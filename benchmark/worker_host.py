@@ -1,7 +1,8 @@
 """The supervisor: a process of its own, started as `python -m benchmark.worker_host`, that owns all models.
 
-It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`, `{"do": "cancel", "id": ...}`,
-`{"do": "again", "directory": ..., "row": ..., "tile_px": ...}`, `{"do": "run", "name": ..., "workers": ..., "keep_images": ...}`.
+It reads commands from standard input, one JSON object a line: `{"do": "submit", "directory": ...}`,
+`{"do": "again", "directory": ..., "row": ..., "tile_px": ...}`, `{"do": "run", "name": ..., "workers": ..., "keep_images": ...,
+"cluster": ...}`, `{"do": "cancel", "id": ...}`.
 With `--warm-up` it prepares for the first comparison at once. When standard input closes, the program that started it is gone,
 and so is it. What it does is seen in the comparisons' directories and in the store of dataset runs; how those go on is also told on
 standard output, one JSON object a line, see `benchmark.dataset_run.DatasetRun`.
@@ -17,11 +18,12 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmark import estimates, jobs
+from benchmark.model_pool import ModelPool
 from benchmark.runner import ComparisonRun
 from benchmark.timing import LOCK_POLL_S, machine_lock
 from benchmark.worker_pool import WorkerPool
@@ -70,12 +72,17 @@ class Scheduler:
         jobs.save(directory, run.job)
         self._append(run)
 
-    def start_run(self, name: str, workers: int, *, keep_images: bool) -> None:
-        """Queue a dataset run that the store has."""
-        # SQLAlchemy is of no use to comparisons.
+    def start_run(self, name: str, workers: int, *, keep_images: bool, cluster: Mapping[str, Any] | None = None) -> None:
+        """Queue a dataset run that the store has; with `cluster`, the arguments of `benchmark.ray_engine.RayPool`, on Ray."""
+        # SQLAlchemy and Ray are of no use to comparisons.
         from benchmark.dataset_run import DatasetRun
 
-        self._append(DatasetRun(name, self._pool, self._tell, workers=workers, keep_images=keep_images))
+        pool: ModelPool = self._pool
+        if cluster is not None:
+            from benchmark.ray_engine import RayPool
+
+            pool = RayPool(cluster["address"], workers, allow_open=cluster["allow_open"])
+        self._append(DatasetRun(name, pool, self._tell, workers=workers, keep_images=keep_images))
 
     def _append(self, work: Work) -> None:
         with self._changed:
@@ -165,8 +172,8 @@ def _obey(scheduler: Scheduler, line: str) -> None:
                 scheduler.submit(Path(directory))
             case {"do": "again", "directory": str(directory), "row": str(row_id), "tile_px": int() | None as tile_px}:
                 scheduler.again(Path(directory), row_id, tile_px)
-            case {"do": "run", "name": str(name), "workers": int(workers), "keep_images": bool(keep_images)}:
-                scheduler.start_run(name, workers, keep_images=keep_images)
+            case {"do": "run", "name": str(name), "workers": int(workers), "keep_images": bool(keep_images), "cluster": cluster}:
+                scheduler.start_run(name, workers, keep_images=keep_images, cluster=cluster)
             case {"do": "cancel", "id": str(work_id)}:
                 scheduler.cancel(work_id)
             case command:

@@ -4,7 +4,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
+from benchmark.model_pool import HasProcess
 from benchmark.worker import ModelKey
 from benchmark.worker_process import POLL_S, Model, WorkerProcess, process_context
 from core.settings import settings
@@ -62,7 +64,19 @@ class WorkerPool:
                 model = self._models[key, place] = Model(process, key)
             return model
 
-    def forget(self, model: Model) -> None:
+    def places(self, workers: int) -> int:
+        """How many workers of a dataset run have room: here all that are asked for."""
+        return workers
+
+    def threads(self, wanted: int, workers: int) -> int:
+        """Threads of each of so many workers: they share what one would have."""
+        return max(1, wanted // workers)
+
+    def opened(self) -> AbstractContextManager[object]:
+        """Held for as long as a dataset run uses the pool, which here needs no preparation."""
+        return nullcontext()
+
+    def forget(self, model: HasProcess) -> None:
         """End the process of a model that failed; its memory goes back at once."""
         model.process.end()
         with self._lock:

@@ -26,6 +26,7 @@ from cli.output import AsJson, make_folder, number, print_json, print_table, sec
 from core.errors import AppError, UsageError
 from core.image import check_output_size, decode, read_file
 from core.settings import settings
+from metrics import MORE
 from runtimes.base import Precision
 
 POLL_S = 0.05
@@ -60,6 +61,9 @@ def compare(
     tile: Tile = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
+    more: Annotated[
+        str, typer.Option("--metrics", help=f"More scores, separated by commas, or all: {', '.join(MORE.ids())}.", show_default=False)
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Write the results, a labelled strip, the numbers and a report into this directory.")
     ] = None,
@@ -78,6 +82,7 @@ def compare(
         seed=seed,
         tile_px=tile,
         repeats=repeats,
+        metrics=MORE.ids() if more == "all" else [part.strip() for part in more.split(",") if part.strip()],
     )
     upscalers.registry().select(ids)
     source = read_file(image)
@@ -90,7 +95,7 @@ def compare(
     added = added_results(add or (), given.frame(plan.mode, scale, (picture.width, picture.height), plan.region))
     if out:
         make_folder(out)
-    with _finished(plan, source, image.name, small) as (directory, _):
+    with finished(plan, source, image.name, small) as (directory, _):
         for name, upload in added:
             given.add(directory, upload, name=name)
         job = jobs.load(directory)
@@ -138,7 +143,7 @@ def upscale(
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
     make_folder(out.parent)
-    with _finished(plan, source, image.name) as (directory, job):
+    with finished(plan, source, image.name) as (directory, job):
         row = job.rows[0]
         if row.output_path:
             out.write_bytes((directory / row.output_path).read_bytes())
@@ -152,7 +157,7 @@ def upscale(
 
 
 @contextmanager
-def _finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
+def finished(plan: Plan, source: bytes, name: str, small: Upload | None = None) -> Iterator[tuple[Path, Comparison]]:
     """Run a comparison in a directory that lives as long as this context, showing progress on standard error."""
     with tempfile.TemporaryDirectory(prefix="upscale-bench-") as folder:
         engine = LocalEngine(Path(folder), log_file=settings().home / "logs" / "engine.log")
@@ -217,6 +222,7 @@ def _print_comparison(job: Comparison) -> None:
         "MP/s",
         "memory",
         "runtime",
+        *(MORE.get(name).short_name for name in job.metrics),
         box=None,
         header_style="bold",
     )
@@ -239,8 +245,13 @@ def _print_comparison(job: Comparison) -> None:
             number(row.output_mp_per_s, 2),
             f"{row.peak_rss_mib:.0f} MiB" if row.peak_rss_mib else "-",
             row.runtime if row.given else f"{row.runtime}/{row.precision}" + (" (contended)" if row.contended else ""),
+            *(number(rgb.more.get(MORE.get(name).id), 4) for name in job.metrics),
         )
     print_table(table)
+    # The same reason often holds for every row.
+    reasons = [reason for row in job.rows for scores in (row.scores or {}).values() for reason in scores.reasons.values()]
+    for reason in dict.fromkeys(reasons):
+        typer.echo(reason)
 
 
 def _ready_ids(scale: int) -> list[str]:

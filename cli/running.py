@@ -1,5 +1,6 @@
 """`run`: whole data sets through some upscalers. The same command again goes on where it stopped."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TOLD_EVERY_S = 10.0
 """How often progress is told where there is no terminal."""
 MAX_WORKERS = 64
+ENGINES = ("local", "ray")
 
 
 def run(
@@ -45,6 +47,8 @@ def run(
     option: Options = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
     workers: Annotated[int, typer.Option(help="Processes side by side: faster, but their times are not those of a model alone.")] = 1,
+    engine: Annotated[str, typer.Option(help="local, or ray: a cluster, that of RAY_ADDRESS or one on this machine.")] = "local",
+    ray_open: Annotated[bool, typer.Option("--ray-open", help="Use a Ray cluster that lets anybody in.")] = False,
     name: Annotated[str | None, typer.Option("--run", help="Name of the run.", show_default="from what was asked for")] = None,
     keep_images: Annotated[bool, typer.Option("--keep-images", help="Keep the results as PNG.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed pictures again.")] = False,
@@ -61,6 +65,9 @@ def run(
         check_name(name)
     if not 1 <= workers <= MAX_WORKERS:
         raise UsageError(f"Workers lie between 1 and {MAX_WORKERS}; got {workers}.")
+    if engine not in ENGINES:
+        raise UsageError(f"Engines are {' and '.join(ENGINES)}; got {engine!r}.")
+    cluster = {"address": os.environ.get("RAY_ADDRESS"), "allow_open": ray_open} if engine == "ray" else None
     numbers = _scales(scales)
     plan = RunPlan(
         datasets=tuple(open_dataset(each) for each in dataset),
@@ -83,7 +90,7 @@ def run(
                 store.resume(stored, plan, retry_failed=retry_failed)
         _announce(plan, stored, store.counts(stored))
         try:
-            reason = _compute(store, stored, workers=workers, keep_images=keep_images)
+            reason = _compute(store, stored, workers=workers, keep_images=keep_images, cluster=cluster)
         except (KeyboardInterrupt, SystemExit):
             counts = store.counts(stored)
             typer.echo(f"Stopped: {counts.done + counts.failed} of {counts.total} are saved. The same command goes on.", err=True)
@@ -96,13 +103,13 @@ def run(
         _exit_by(store, stored, reason)
 
 
-def _compute(store: "Store", stored: "StoredRun", *, workers: int, keep_images: bool) -> str | None:
+def _compute(store: "Store", stored: "StoredRun", **how: Any) -> str | None:  # noqa: ANN401 - those of `run_dataset`
     """Have the engine work until nothing waits. Returns why it ended before that, or None."""
     if not store.counts(stored).waiting:
         return None
     engine = LocalEngine(log_file=settings().home / "logs" / "engine.log")
     try:
-        return _watch(engine.run_dataset(stored.name, workers=workers, keep_images=keep_images))
+        return _watch(engine.run_dataset(stored.name, **how))
     finally:
         engine.close()
 

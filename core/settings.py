@@ -3,6 +3,7 @@
 Read them through `settings()` at the moment of use: tests and the command line may change the environment.
 """
 
+import functools
 import os
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import UsageError
 
 MIB = 1024 * 1024
+_READ_FROM = ("UPSCALE_BENCH_", "HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_DATA_HOME")
+"""How the names of the variables begin that settings follow from, the user data directory among them."""
 
 
 class Settings(BaseSettings):
     """All settings; each field `x` is read from `UPSCALE_BENCH_X`."""
 
-    model_config = SettingsConfigDict(env_prefix="UPSCALE_BENCH_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="UPSCALE_BENCH_", extra="ignore", frozen=True)
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("upscale-bench", appauthor=False)))
     """Where all state lies: comparisons, downloaded weights, measured speeds."""
@@ -82,6 +85,12 @@ class Settings(BaseSettings):
 
 def settings() -> Settings:
     """The settings as the environment has them now. Raises `core.errors.UsageError` for a value that can't be read."""
+    # Reading them takes a millisecond, and a page asks some hundred times for each click.
+    return _read(tuple((name, value) for name, value in os.environ.items() if name.upper().startswith(_READ_FROM)))
+
+
+@functools.lru_cache(maxsize=4)
+def _read(_environment: tuple[tuple[str, str], ...]) -> Settings:
     try:
         return Settings()
     except ValidationError as error:

@@ -87,6 +87,16 @@ class MetricSpec:
         """What it is called where a person asks for it: `ms-ssim`."""
         return self.id.replace("_", "-")
 
+    @property
+    def short_name(self) -> str:
+        """For the head of a column: without what stands in brackets."""
+        return self.name.partition(" (")[0]
+
+    @property
+    def direction(self) -> str:
+        """`higher` or `lower`: which value is better."""
+        return "higher" if self.higher_is_better else "lower"
+
     def unavailable_reason(self) -> str | None:
         """Why it can't be computed on this machine, and what helps, in one line; None where it can."""
         if self.package and find_spec(self.package) is None:

@@ -22,7 +22,7 @@ def markdown_table() -> str:
             metric.name,
             metric.unit or "none",
             f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}",
-            "higher" if metric.higher_is_better else "lower",
+            metric.direction,
             ", ".join(f"`{protocol}`" for protocol in metric.protocols) or "without an original",
             metric.colour,
             f"{metric.min_side} px",

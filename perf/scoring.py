@@ -1,5 +1,5 @@
 """Time `metrics.score` against scikit-image on a pair of 2.6 MP, in turns, and show the largest difference; and the memory that it
-takes beside a pair of 24 MP, in a process of its own.
+takes beside a pair of 24 MP, in a process of its own. Then the same for the metrics on request, against piq.
 
 python perf/scoring.py
 """
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core.memory import clear_peak_memory, peak_memory_mib
-from metrics import PROTOCOLS, score
+from metrics import METRICS, PROTOCOLS, score
 from metrics.protocol import prepare
 
 SIZE = (1288, 2048)
 LARGE_SIZE = (4000, 6000)
 SCALE = 4
 ROUNDS = 7
+PIQ = {"ms_ssim": "multi_scale_ssim", "vif": "vif_p", "gmsd": "gmsd", "haarpsi": "haarpsi"}
 Scores = dict[str, dict[str, float]]
 
 
@@ -58,12 +59,21 @@ def score_with_skimage(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -
     return scores
 
 
-def in_turns(*works: Callable[[], object]) -> list[list[float]]:
-    """Seconds of `ROUNDS` calls of each, one after the other in every round; a call of each before is not counted."""
+def score_with_piq(name: str, image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    """One metric on request from piq, in its usual `float32`."""
+    import piq
+    import torch
+
+    tensors = [torch.from_numpy(each.transpose(2, 0, 1)[None]).float() / 255 for each in (image, reference)]
+    return float(getattr(piq, PIQ[name])(*tensors, data_range=1.0))
+
+
+def in_turns(*works: Callable[[], object], rounds: int = ROUNDS) -> list[list[float]]:
+    """Seconds of `rounds` calls of each, one after the other in every round; a call of each before is not counted."""
     for work in works:
         work()
     times: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for work, taken in zip(works, times, strict=True):
             start = time.perf_counter()
             work()
@@ -71,36 +81,46 @@ def in_turns(*works: Callable[[], object]) -> list[list[float]]:
     return times
 
 
-def added_memory_mib() -> float:
-    """Resident memory that scoring a pair of 24 MP takes at its peak, beside the two pictures. For a fresh process: Linux."""
+def compute(name: str, image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> object:
+    """The scores that every comparison has under the name `score`, or one metric on request."""
+    return score(image, reference, scale=SCALE, stored_channels=3) if name == "score" else METRICS.get(name).fn(image, reference)
+
+
+def added_memory_mib(name: str) -> float:
+    """Resident memory that a pair of 24 MP takes at its peak, beside the two pictures. For a fresh process on Linux."""
     image, reference = pair(LARGE_SIZE)
-    score(image[:64], reference[:64], scale=SCALE, stored_channels=3)
+    compute(name, image[:200, :200], reference[:200, :200])
     clear_peak_memory()
     before_mib = peak_memory_mib() or 0.0
-    score(image, reference, scale=SCALE, stored_channels=3)
+    compute(name, image, reference)
     return (peak_memory_mib() or 0.0) - before_mib
 
 
 def main() -> None:
     """Print both times, their ratio, the largest difference of a score, and the memory."""
     if "--memory" in sys.argv:
-        print(f"{added_memory_mib():.0f}")
+        print(f"{added_memory_mib(sys.argv[-1]):.0f}")
         return
     image, reference = pair()
-    ours_s, theirs_s = in_turns(
-        lambda: score(image, reference, scale=SCALE, stored_channels=3), lambda: score_with_skimage(image, reference)
-    )
+    ours_s, theirs_s = in_turns(lambda: compute("score", image, reference), lambda: score_with_skimage(image, reference))
     ours = score(image, reference, scale=SCALE, stored_channels=3)
     theirs = score_with_skimage(image, reference)
     difference = max(abs((ours[p][key] or 0.0) - value) for p, values in theirs.items() for key, value in values.items())
+    print(f"Pairs of {SIZE[1]}x{SIZE[0]}; memory beside a pair of {LARGE_SIZE[1]}x{LARGE_SIZE[0]}")
+    print(f"  MSE, PSNR and SSIM under three protocols: {_summary(ours_s, theirs_s, 'scikit-image', 'score')}")
+    print(f"  largest difference of a score from scikit-image: {difference:.1e}")
+    for name in PIQ:
+        times = in_turns(
+            lambda name=name: compute(name, image, reference), lambda name=name: score_with_piq(name, image, reference), rounds=3
+        )
+        print(f"  {METRICS.get(name).name}: {_summary(times[0], times[1], 'piq', name)}")
+
+
+def _summary(ours_s: list[float], theirs_s: list[float], other: str, name: str) -> str:
+    memory = subprocess.run([sys.executable, __file__, "--memory", name], capture_output=True, text=True, check=True).stdout.strip()
     ratio = statistics.median(slow / quick for quick, slow in zip(ours_s, theirs_s, strict=True))
-    print(
-        f"{SIZE[1]}x{SIZE[0]}, three protocols: metrics.score {statistics.median(ours_s) * 1e3:.0f} ms "
-        f"(quickest {min(ours_s) * 1e3:.0f}), scikit-image {statistics.median(theirs_s) * 1e3:.0f} ms"
-    )
-    print(f"{ratio:.1f} times as fast; largest difference of a score {difference:.1e}")
-    memory = subprocess.run([sys.executable, __file__, "--memory"], capture_output=True, text=True, check=True).stdout.strip()
-    print(f"{LARGE_SIZE[1]}x{LARGE_SIZE[0]}: {memory} MiB beside the two pictures")
+    times = [f"{statistics.median(each) * 1e3:.0f} ms (quickest {min(each) * 1e3:.0f})" for each in (ours_s, theirs_s)]
+    return f"{times[0]}, {other} {times[1]}, {ratio:.1f} times as fast; {memory} MiB"
 
 
 if __name__ == "__main__":

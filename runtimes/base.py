@@ -4,6 +4,7 @@ An adapter hands over a `NetworkSource`; a runtime turns it into a `Session`, wh
 knows the other's library, so a new runtime touches no adapter and a new family touches no runtime.
 """
 
+import functools
 import importlib.util
 import os
 from abc import ABC, abstractmethod
@@ -110,6 +111,12 @@ class Session(Protocol):
         ...
 
 
+@functools.cache
+def _is_installed(module: str) -> bool:
+    """Looked up once: a page asks some hundred times for each click, and a search goes through all folders of `sys.path`."""
+    return importlib.util.find_spec(module) is not None
+
+
 class Runtime(ABC):
     """One way to execute networks."""
 
@@ -126,7 +133,7 @@ class Runtime(ABC):
 
     def unavailable_reason(self) -> str | None:
         """Why the runtime can't run here, with the remedy, or None. Imports nothing."""
-        if importlib.util.find_spec(self.module) is None:
+        if not _is_installed(self.module):
             return f"{self.name} is not installed: run `pip install -r requirements.txt`."
         return None
 

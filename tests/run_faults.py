@@ -7,6 +7,7 @@
 import itertools
 import os
 import signal
+import time
 from pathlib import Path
 
 from benchmark.store import Store
@@ -22,7 +23,13 @@ def _crash_once(_: Upscaler) -> None:
         os.abort()
 
 
-SPECS = (_fake("fake-crash-once", _crash_once),)
+def _note(_: Upscaler) -> None:
+    with Path(os.environ["FAKE_NOTES"]).open("a") as notes:
+        notes.write(f"{os.getpid()}\n")
+    time.sleep(0.4)
+
+
+SPECS = (_fake("fake-crash-once", _crash_once), _fake("fake-noted", _note))
 
 _fault, _, _turn = os.environ.get("RUN_FAULT", "").partition(":")
 _saves = itertools.count(1)

@@ -1,6 +1,7 @@
 """The metrics that are computed on request. The oracles: the papers once more, plainly (`tests.paper_metrics`), piq, and lpips."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def test_strips_do_not_change_a_value(monkeypatch: pytest.MonkeyPatch, name: str
 def test_the_same_pictures_have_the_same_value_to_the_last_bit(name: str) -> None:
     image, reference = pair(400, 700)
     assert len({METRICS.get(name).fn(image, reference) for _ in range(5)}) == 1
+
+
+@each_plain
+def test_no_whole_plane_is_held_in_memory(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(base, "STRIP_PIXELS", 1 << 13)
+    monkeypatch.setattr(base, "MIN_STRIP_ROWS", 8)
+    monkeypatch.setattr(base, "usable_cores", lambda: 2)
+    image, reference = pair(1500, 1600)
+    tracemalloc.start()
+    METRICS.get(name).fn(image, reference)
+    peak_mib = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    # One plane in float64 is 18 MiB; two of a quarter of that are the most that is kept.
+    assert peak_mib < 1500 * 1600 * 8 / 2**20
 
 
 def test_more_contrast_than_the_original_has_a_vif_above_1() -> None:

@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.image import check_output_size
 from ui.expected import expected_s, input_size
 from ui.given import small_version
+from ui.metric_choice import metric_choice
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen
 from ui.upscaler_choice import upscaler_choice
@@ -41,6 +42,8 @@ class Setup:
     """The part that is compared; None for the whole picture."""
     small: Chosen | None = None
     """The visitor's own small picture, used instead of shrinking the picture."""
+    metrics: tuple[str, ...] = ()
+    """Names of the scores that were asked for beyond those that every comparison has."""
 
     def plan(self) -> Plan:
         """The same as the engine takes it. Raises `core.errors.UsageError`."""
@@ -52,6 +55,7 @@ class Setup:
             options=self.options,
             seed=self.seed,
             region=self.region,
+            metrics=self.metrics,
         )
 
     @property
@@ -72,6 +76,7 @@ class Setup:
             repr(self.options),
             self.seed,
             self.region,
+            self.metrics,
         )
 
     def problem(self) -> str | None:
@@ -110,7 +115,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     with button_column:
         st.html('<p class="ub-label ub-spacer">&nbsp;</p>')
         place = st.container(key="compare")
-        downscale, options, seed, small = _more(mode, ids)
+        downscale, options, seed, small, metrics = _more(mode, ids)
     if region is not None and (whole_s := expected_s(ids, scale, input_size(picture, None, mode, scale), options)) is not None:
         remark.caption(f"The whole picture takes about {seconds(whole_s)}.")
     # Only narrow screens show it, and hide the row behind it.
@@ -124,7 +129,7 @@ def setup_row() -> tuple[Setup, DeltaGenerator]:
     )
     if small is not None and region is not None:
         region = given_small.aligned(region, scale)
-    return Setup(picture, scale, mode, downscale, ids, options, seed, region, small), place
+    return Setup(picture, scale, mode, downscale, ids, options, seed, region, small, metrics), place
 
 
 def _toggle_setup() -> None:
@@ -155,9 +160,9 @@ def _way() -> tuple[Mode, int]:
     return cast("Mode", mode or "restore"), int(scale or 4)
 
 
-def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None, Chosen | None]:
-    """What few people change: the small picture or how it is made, the upscalers' own parameters, and the seed of those that draw
-    random numbers.
+def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, OptionValue]], int | None, Chosen | None, tuple[str, ...]]:
+    """What few people change: the small picture or how it is made, the upscalers' own parameters, the seed of those that draw random
+    numbers, and more scores.
     """
     seed = None
     options: dict[str, dict[str, OptionValue]] = {}
@@ -188,11 +193,12 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
                 key="seed",
                 help=f"{', '.join(spec.name for spec in drawing)}: the same seed gives the same picture, another one another picture.",
             )
+        metrics = metric_choice(mode)
         precisions = {default_precision(spec): spec.name for spec in chosen}
         st.caption(f"Runtime: the fastest that is ready, in {' or '.join(precisions) or 'f32'}.")
     if small is not None:
         st.caption(f"Small version: {plain(small.label)} · {small.width}×{small.height}")
-    return (DEFAULT_DOWNSCALE if small else downscale), options, seed, small
+    return (DEFAULT_DOWNSCALE if small else downscale), options, seed, small, metrics
 
 
 def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> OptionValue:

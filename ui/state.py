@@ -116,6 +116,7 @@ def adopt(job: Comparison) -> None:
         adopted_downscale=job.downscale,
         adopted_options={row.upscaler: row.options for row in job.rows},
         adopted_region=job.region,
+        adopted_metrics=job.metrics,
         adopted_whole=hash(source) if source is not None and job.region is None else None,
         adopted_seed=next((row.seed for row in job.rows if row.seed is not None), DEFAULT_SEED),
     )

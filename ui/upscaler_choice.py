@@ -46,7 +46,7 @@ def upscaler_choice(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
                     _upscaler_row(spec, scale, size)
                 else:
                     _row_without_scale(spec, scale)
-        if active := [download.upscaler_id for download in downloads().active()]:
+        if active := [download.upscaler_id for download in downloads().active() if upscalers.find(download.upscaler_id)]:
             st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
     st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
     return tuple(spec.id for spec in chosen)

@@ -64,6 +64,7 @@ def _start(job: Comparison, row: Row) -> None:
             downscale=job.downscale,
             options={row.upscaler: row.options},
             seed=row.seed,
+            metrics=job.metrics,
         )
         st.query_params["job"] = engine().submit(
             plan,

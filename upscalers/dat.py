@@ -40,6 +40,8 @@ def _row(
         reference="https://arxiv.org/abs/2308.03364",
         weights={scale: (file,) for scale, file in files.items()},
         tiling=dict.fromkeys(SCALES, Tiling(tile_px, 16)),
+        # Its attention over channels takes averages over all it is given.
+        whole_picture=True,
         min_side_px=16,
         parameter_count=dict(zip(SCALES, parameter_count, strict=True)),
         trained_for="bicubic",

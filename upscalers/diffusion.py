@@ -153,6 +153,7 @@ SPECS = (
         weights={SCALE: (*(_file(path) for path in SETTINGS), *(_file(path, *facts) for path, facts in NETWORKS.items()))},
         # The size it was trained on; an eighth of it is faded on each side.
         tiling={SCALE: Tiling(128, 16, faded=True)},
+        whole_picture=True,
         min_side_px=64,
         multiple_of_px=8,
         stochastic=True,

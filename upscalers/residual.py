@@ -99,6 +99,8 @@ SPECS = (
             4: _file("rcan-bam", 4, RCAN_REVISION),
         },
         tiling={2: Tiling(384, 32), 3: Tiling(384, 32), 4: Tiling(384, 32)},
+        # Its attention weighs channels by their averages over all it is given.
+        whole_picture=True,
         parameter_count={2: 15_441_667, 3: 15_626_307, 4: 15_589_379},
         trained_for="bicubic",
         seconds_per_mp={2: 320.0, 3: 320.0, 4: 330.0},
@@ -121,6 +123,8 @@ SPECS = (
             4: _file("drln-bam", 4, DRLN_REVISION, "989b377b1c3f031033754dc51d057fa38750bdea6697e76c8765a7f55e772ba0"),
         },
         tiling={2: Tiling(384, 32), 3: Tiling(384, 32), 4: Tiling(384, 32)},
+        # Its attention weighs channels by their averages over all it is given.
+        whole_picture=True,
         parameter_count={2: 34_163_455, 3: 34_348_095, 4: 34_311_167},
         trained_for="bicubic",
         seconds_per_mp={2: 700.0, 3: 700.0, 4: 700.0},

@@ -116,6 +116,8 @@ class UpscalerSpec:
     """Weight files per scale; empty for methods without any."""
     tiling: Mapping[int, Tiling] = field(default_factory=dict)
     """How large pictures are cut, per scale; a scale without an entry is always run whole."""
+    whole_picture: bool = False
+    """Whether every pixel of its result depends on all of the picture, as with attention or averages over it: tiles then change it."""
     min_side_px: int = 1
     """Shorter sides are padded by mirroring and the result cropped."""
     multiple_of_px: int | Mapping[int, int] = 1

@@ -112,7 +112,8 @@ def _result(job: Comparison, row: Row, address: Address) -> Shown:
         message = f"{row.progress_unit.capitalize()} {min(row.tiles_done + 1, row.tiles_total)} of {row.tiles_total}"
     if row.stage == "done" and not row.output_path:
         state, message = "failed", row.reason or "No picture"
-    progress = row.tiles_done / row.tiles_total if row.tiles_total else None
+    # Only while it is at work: a bar that is full says nothing, and would hide that the model is being timed.
+    progress = row.tiles_done / row.tiles_total if row.tiles_total and row.stage == "running" else None
     parts = [KINDS[words.aim].lower()]
     if row.scores:
         scores = row.scores["rgb"]
@@ -133,6 +134,8 @@ def status_line(job: Comparison, ahead: int) -> str:
         return f"{ahead} job{'s' if ahead != 1 else ''} ahead." if ahead else "Starting."
     if job.state == "running":
         if done == len(job.rows):
+            if job.metrics and all(row.stage == "done" for row in job.rows):
+                return "All pictures and times are here; computing more scores."
             return "All pictures are here; measuring warm times."
         left = [row.remaining_s(jobs.seconds_since(row.started_at) if row.started_at else 0.0) for row in job.rows]
         about = f", about {seconds(max(1.0, sum(each or 0.0 for each in left)))} left" if None not in left else ""

@@ -8,6 +8,7 @@ from benchmark.presentation.facts import definition_list
 from benchmark.presentation.format import mebibytes, number, seconds
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import Comparison, Row
+from metrics import METRICS, MetricSpec
 
 TIE_DB = 0.05
 """Upscalers whose PSNR differs by no more than this are equally good."""
@@ -23,7 +24,8 @@ def table(job: Comparison, protocol: str) -> str:
     mouse finds, as titles of their cells; those of a running one would close at its next step.
     """
     scored = job.mode == "restore"
-    scores = ["PSNR dB", "SSIM", "MSE"] if scored else ["Agrees with your picture", "Colour shift"]
+    more = [metric for metric in METRICS if scored and metric.option in job.metrics and protocol in metric.protocols]
+    scores = ["PSNR dB", "SSIM", "MSE", *(metric.short_name for metric in more)] if scored else ["Agrees with your picture", "Colour shift"]
     heads = ["Upscaler", *scores, "Per picture", "You waited", "Memory", "Runtime"]
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
@@ -33,8 +35,11 @@ def table(job: Comparison, protocol: str) -> str:
             continue
         body += f'<tr class="ub-aim"><th scope="colgroup" colspan="{len(heads)}">{heading}</th></tr>'
         best = set() if aim == "added" else _best(rows, protocol)
-        body += "".join(_table_row(row, protocol, heads, scored=scored, best=row.upscaler in best, opens=not job.active) for row in rows)
-    return f'<table class="ub-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        body += "".join(
+            _table_row(row, protocol, heads, more, scored=scored, best=row.upscaler in best, opens=not job.active) for row in rows
+        )
+    wide = " ub-wide" if more else ""
+    return f'<table class="ub-table{wide}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def order_note(job: Comparison) -> str | None:
@@ -70,7 +75,7 @@ def _best(rows: list[Row], protocol: str) -> set[str]:
     return {upscaler_id for upscaler_id, value in psnr_db.items() if value == top or top - value <= TIE_DB}
 
 
-def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best: bool, opens: bool) -> str:
+def _table_row(row: Row, protocol: str, heads: list[str], more: list[MetricSpec], *, scored: bool, best: bool, opens: bool) -> str:
     words = label_of(row)
     name = f'<span class="ub-name">{escape(words.name)}</span>'
     if opens:
@@ -82,20 +87,25 @@ def _table_row(row: Row, protocol: str, heads: list[str], *, scored: bool, best:
         text = row.reason if row.stage == "done" else STAGES[row.stage]
         cells, line = [], f'<td class="ub-reason" colspan="{len(heads) - 1}">{escape(text or "")}</td>'
     else:
-        cells = [*_scores(row, protocol, scored=scored), *_costs(row)]
+        cells = [*_scores(row, protocol, more, scored=scored), *_costs(row)]
         line = "".join(_cell(head, text, title) for head, (text, title) in zip(heads[1:], cells, strict=True))
     if opens:
-        # What there is to say about an added result stands in its summary.
-        notes = [(head, title) for head, (_, title) in zip(heads[1:], cells, strict=False) if title and not row.given]
+        # What there is to say about an added result stands in its summary, and about the scores that were asked for among the facts.
+        told = {metric.short_name for metric in more}
+        notes = [(head, title) for head, (_, title) in zip(heads[1:], cells, strict=False) if title and not row.given and head not in told]
         line += f'</tr><tr class="ub-more"><td colspan="{len(heads)}">{_more(row, notes, scored=scored)}</td>'
     return f"<tr>{head}{line}</tr>"
 
 
-def _scores(row: Row, protocol: str, *, scored: bool) -> list[tuple[str, str]]:
+def _scores(row: Row, protocol: str, more: list[MetricSpec], *, scored: bool) -> list[tuple[str, str]]:
     if scored and row.scores:
         scores = row.scores[protocol]
         texts = ("identical" if scores.identical else number(scores.psnr_db, 2), number(scores.ssim, 4), number(scores.mse, 2))
-        return [(text, scores.reason or "") for text in texts]
+        asked = [
+            (number(scores.more.get(metric.id), 4), scores.reasons.get(metric.id) or f"{metric.direction} is better".capitalize())
+            for metric in more
+        ]
+        return [*((text, scores.reason or "") for text in texts), *asked]
     agreement, shift = agreement_cells(row)
     return [(agreement, _shrunk_title(row)), (shift, _shrunk_title(row))]
 
@@ -140,6 +150,9 @@ def _badge_texts(row: Row) -> list[tuple[str, str, str]]:
     if row.trained_for_another:
         title = f"Its weights were trained on pictures shrunk by {row.trained_for_another}"
         badges.append(("ub-note", "trained for another downscale", title))
+    if row.tile_dependent:
+        title = f"It looks at the whole picture and was run in tiles of {row.tile} pixels: run whole, its result is a little different"
+        badges.append(("ub-note", "scored in tiles", title))
     if row.verified_weights is False:
         badges.append(("ub-note", "unverified weights", f"The file's sha256 is not the published one: {row.weights_sha256}"))
     if row.contended:

@@ -7,9 +7,10 @@ import upscalers
 from benchmark.labels import label_of
 from benchmark.plan import default_precision
 from benchmark.presentation.facts import Facts
-from benchmark.presentation.format import file_size
-from benchmark.schema import Row
+from benchmark.presentation.format import file_size, number
+from benchmark.schema import ProtocolScores, Row
 from core.weights import AddedSource
+from metrics import MORE
 from upscalers.spec import DEFAULT_SEED, OptionValue, UpscalerSpec
 
 
@@ -90,6 +91,18 @@ def _weights(spec: UpscalerSpec, row: Row) -> list[tuple[str, str]]:
     return lines
 
 
+def _more_scores(scores: dict[str, ProtocolScores]) -> list[tuple[str, str]]:
+    """The metrics that were asked for, under each protocol that they belong to; or why there are none."""
+    lines = []
+    for metric in MORE:
+        values = [(protocol, under) for protocol, under in scores.items() if metric.id in under.more]
+        if values:
+            texts = [under.reasons.get(metric.id) or f"{number(under.more[metric.id], 4)} {protocol}" for protocol, under in values]
+            known = all(under.more[metric.id] is not None for _, under in values)
+            lines.append((metric.name, ", ".join(dict.fromkeys(texts)) + (f" ({metric.direction} is better)" if known else "")))
+    return lines
+
+
 def _measured(row: Row) -> list[tuple[str, str]]:
     """What the row itself says about how its result came about."""
     lines = []
@@ -109,4 +122,5 @@ def _measured(row: Row) -> list[tuple[str, str]]:
         lines.append(("Ran on", f"{row.runtime}{version}, {row.precision}, {row.device}, {threads}{tiles}"))
     if row.scores:
         lines.append(("Fingerprints", ", ".join(f"{protocol} {scores.fingerprint}" for protocol, scores in row.scores.items())))
+        lines += _more_scores(row.scores)
     return lines

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chromium import start_chromium
-from page_driver import WAIT_S, ComparePage, Site, new_page
+from page_driver import WAIT_S, ComparePage, Site, new_page, start_site
 from playwright.sync_api import Browser, BrowserContext, expect
 from server import RunningApp, start_app
 from viewer_driver import NUMBERS, Viewer, open_viewer, put_pictures, scene
@@ -64,6 +64,13 @@ def open_page(viewer_app: RunningApp, picture_files: dict[str, bytes], context_f
         for view in opened:
             assert view.errors == []
             assert view.foreign_requests() == []
+
+
+@pytest.fixture(scope="session")
+def plain_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The real app without any weights, for tests that leave nothing behind which another could mind: starting one costs seconds."""
+    with start_site(tmp_path_factory.mktemp("plain site"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_WEIGHTS="") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """What axe-core finds wrong with the pages for people with assistive technology: nothing serious, light or dark, wide or narrow."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from chromium import settle
-from page_driver import COMPARISON_S, ComparePage, Site, start_site
+from page_driver import COMPARISON_S, ComparePage, Site
 from playwright.sync_api import Page, expect
 
 from benchmark import jobs
@@ -37,24 +37,20 @@ TOLERATED: tuple[Tolerated, ...] = ()
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_WEIGHTS="") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def view(site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -> ComparePage:
+def view(plain_site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -> ComparePage:
     picture = tmp_path_factory.mktemp("pictures") / "small.png"
     picture.write_bytes(png(noise(64, 48)))
-    opened = visitor(site)
+    opened = visitor(plain_site)
     assert_no_faults(opened.page, "the example")
+    opened.compare_button.hover()
+    assert_no_faults(opened.page, "the pointer on the button", SCREENS[1:2])
     opened.upload(picture)
     return opened
 
 
 def faults(page: Page) -> list[str]:
     """Each serious or critical fault in one line: rule, element, what is wrong."""
-    found: dict[str, Any] = AXE.run(page, options={"resultTypes": ["violations"]}).response
+    found: dict[str, Any] = AXE.run(page, options={"resultTypes": ["violations"], "preload": False}).response
     assert found["testEngine"]["name"] == "axe-core"
     return [
         f"{violation['id']} {node['target']} {(node['any'] or node['all'] or node['none'])[0]['message']} {node['html'][:200]}"
@@ -90,18 +86,18 @@ def test_the_rules_find_a_fault_in_the_viewer(view: ComparePage) -> None:
     button.evaluate("button => { button.ariaLabel = button.dataset.label }")
 
 
-def test_the_compare_page_while_it_runs_when_it_failed_and_when_it_is_done(view: ComparePage, site: Site) -> None:
+def test_the_compare_page_while_it_runs_when_it_failed_and_when_it_is_done(view: ComparePage, plain_site: Site) -> None:
     view.choose("Bicubic", "Lanczos", "fake-crash", "fake-good")
     view.set_slider("fake-good: sleep", "End")
     job_id = view.start()
-    site.wait_for(job_id, lambda _: site.rows(job_id)["fake-good"]["stage"] == "running")
+    plain_site.wait_for(job_id, lambda _: plain_site.rows(job_id)["fake-good"]["stage"] == "running")
     expect(view.tile("Bicubic").locator(".picture")).to_be_visible()
     assert_no_faults(view.page, "running", CORNERS)
     view.cancel_button.click()
-    site.wait_for(job_id, lambda job: job["state"] == "cancelled")
+    plain_site.wait_for(job_id, lambda job: job["state"] == "cancelled")
     expect(view.row("fake-good")).to_contain_text("Stopped. Run again.")
     view.row("Bicubic").locator("summary").click()
-    assert_no_faults(view.page, "failed")
+    assert_no_faults(view.page, "failed", CORNERS)
     view.page.get_by_role("button", name="Hide names").click()
     expect(view.page.locator(".ub-table")).to_have_count(0)
     assert_no_faults(view.page, "names hidden", CORNERS[:1])
@@ -130,7 +126,7 @@ def test_the_compare_page_upscaling_as_is(view: ComparePage) -> None:
     assert_no_faults(view.page, "upscaled as it is", CORNERS)
 
 
-def test_the_saved_report(view: ComparePage, site: Site, tmp_path: Path) -> None:
+def test_the_saved_report(view: ComparePage, plain_site: Site, tmp_path: Path) -> None:
     example = jobs.load(jobs.EXAMPLE_FOLDER)
     report.write(jobs.EXAMPLE_FOLDER, example, tmp_path / "report.html")
     page = view.page.context.new_page()

@@ -113,7 +113,7 @@ def test_the_file_gives_the_name_where_none_is_typed(site: Site, visitor: Visit,
         body = open_popover(view, "Add a result") if count == 1 else view.page.get_by_test_id("stPopoverBody")
         body.locator("input[type=file]").set_input_files(files["their result"])
         body.get_by_role("button", name="Add", exact=True).click()
-        expect(view.page.locator(".ub-table tr").filter(has_text="their result")).to_have_count(count)
+        expect(view.page.locator(".ub-table th[scope=row]").filter(has_text="their result")).to_have_count(count)
         # The uploader is a new one now, as soon as it is drawn.
         settle(view.page)
     assert list(site.rows(job_id)) == ["bicubic", "lanczos", "given-their-result", "given-their-result-2"]

@@ -1,14 +1,14 @@
 """The compare page by keyboard alone: everything can be reached, done, and seen to have the focus."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from chromium import settle
 from coded_pictures import pixels_of
-from page_driver import ComparePage, Site, start_site
+from page_driver import ComparePage, Site
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -51,14 +51,6 @@ FOCUSED = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_site(
-        tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_WEIGHTS="", UPSCALE_BENCH_PLUGINS=""
-    ) as started:
-        yield started
-
-
 def focused(page: Page) -> str:
     """Role and name of what has the focus, also inside a component."""
     return page.evaluate(FOCUSED)["name"]
@@ -75,9 +67,9 @@ def tab_to(page: Page, name: str, key: str = "Tab") -> None:
     raise AssertionError(f"{key} never reaches {name}: {seen}")
 
 
-def test_every_stop_of_the_focus_is_seen(site: Site, visitor: Visit) -> None:
+def test_every_stop_of_the_focus_is_seen(plain_site: Site, visitor: Visit) -> None:
     # So high that nothing has to scroll: each stop is compared with the same place before anything had the focus.
-    view = visitor(site, viewport={"width": 1440, "height": 1700})
+    view = visitor(plain_site, viewport={"width": 1440, "height": 1700})
     page = view.page
     expect(page.locator(".tile.loaded")).to_have_count(6)
     before = pixels_of(page.screenshot(animations="disabled")).astype(int)
@@ -103,8 +95,8 @@ def test_every_stop_of_the_focus_is_seen(site: Site, visitor: Visit) -> None:
         assert any(re.search(name, each) for each in seen), f"{name} is never reached: {seen}"
 
 
-def test_a_comparison_is_set_up_run_and_looked_at(site: Site, visitor: Visit) -> None:
-    view = visitor(site)
+def test_a_comparison_is_set_up_run_and_looked_at(plain_site: Site, visitor: Visit) -> None:
+    view = visitor(plain_site)
     page, keyboard = view.page, view.page.keyboard
 
     tab_to(page, "radio Astronaut")
@@ -144,7 +136,7 @@ def test_a_comparison_is_set_up_run_and_looked_at(site: Site, visitor: Visit) ->
     page.wait_for_function("() => new URL(location).searchParams.get('job')")
     job_id = str(view.job_id)
     view.finish(job_id)
-    job = site.job(job_id)
+    job = plain_site.job(job_id)
     assert (job["image"]["name"], job["scale"], [row["upscaler"] for row in job["rows"]]) == ("chelsea", 2, ["bicubic", "lanczos"])
     settle(page)
 
@@ -189,7 +181,7 @@ def test_a_comparison_is_set_up_run_and_looked_at(site: Site, visitor: Visit) ->
     expect(details).to_be_hidden()
     keyboard.press("Enter")
     expect(details).to_be_visible()
-    expect(details).to_contain_text(f"rgb {site.rows(job_id)['bicubic']['scores']['rgb']['fingerprint']}")
-    expect(details).to_contain_text(f"{site.rows(job_id)['bicubic']['lr_consistency']:.2f} dB, colour shift")
+    expect(details).to_contain_text(f"rgb {plain_site.rows(job_id)['bicubic']['scores']['rgb']['fingerprint']}")
+    expect(details).to_contain_text(f"{plain_site.rows(job_id)['bicubic']['lr_consistency']:.2f} dB, colour shift")
     keyboard.press("Enter")
     expect(details).to_be_hidden()

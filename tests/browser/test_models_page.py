@@ -41,6 +41,13 @@ def test_every_upscaler_has_a_card_and_the_ready_ones_are_seen_at_work(view: Com
     total = len(list(upscalers.registry()))
     expect(cards(view)).to_have_count(total)
     expect(view.page.get_by_text(f"{total} of {total} models; 4 are ready.")).to_be_visible()
+    button, card = (
+        at.bounding_box() for at in (view.page.get_by_role("button", name="Add a model file"), view.page.locator(".ub-card").first)
+    )
+    assert button is not None
+    assert card is not None
+    # One gap of the page and the card's own padding: no room is kept for files that nobody added.
+    assert card["y"] - (button["y"] + button["height"]) < 40
     halves = view.page.locator(".ub-crop")
     expect(halves).to_have_count(8, timeout=COMPARISON_S * 1000)
     address = halves.nth(1).evaluate("element => getComputedStyle(element).backgroundImage.slice(5, -2)")

@@ -1,10 +1,10 @@
 """The compare page on a phone: fingers, one menu for what is taken away, cards instead of a table."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from page_driver import ComparePage, Site, start_site
+from page_driver import ComparePage, Site
 from playwright.sync_api import CDPSession, Locator, expect
 
 pytestmark = pytest.mark.browser
@@ -15,15 +15,9 @@ WIDTH, HEIGHT = 390, 844
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_site(tmp_path_factory.mktemp("home"), UPSCALE_BENCH_WARM_UP="0", UPSCALE_BENCH_WEIGHTS="") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def view(site: Site, visitor: Visit) -> ComparePage:
+def view(plain_site: Site, visitor: Visit) -> ComparePage:
     """The finished example."""
-    opened = visitor(site, viewport={"width": WIDTH, "height": HEIGHT}, has_touch=True, is_mobile=True)
+    opened = visitor(plain_site, viewport={"width": WIDTH, "height": HEIGHT}, has_touch=True, is_mobile=True)
     expect(opened.page.locator(".tile.loaded").first).to_be_visible()
     return opened
 

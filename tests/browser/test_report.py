@@ -109,7 +109,7 @@ def test_names_choose_what_is_shown(view: Viewer) -> None:
 
 def test_both_tables_have_the_stored_numbers(view: Viewer, saved: Path) -> None:
     read = """rows => rows.filter((row) => row.checkVisibility()).map((row) => [
-      row.querySelector('th').textContent.replace(' best', ''),
+      row.querySelector('.ub-name').textContent,
       ...[...row.querySelectorAll('td')].slice(0, 3).map((cell) => cell.textContent),
     ])"""
     rows = json.loads((saved / "job.json").read_text())["rows"]
@@ -122,9 +122,29 @@ def test_both_tables_have_the_stored_numbers(view: Viewer, saved: Path) -> None:
 
 
 def test_a_model_opens_to_the_command(view: Viewer) -> None:
-    details = view.page.locator("details").first
+    details = view.page.locator("main > details").first
     details.locator("summary").click()
     expect(details.locator("code").first).to_have_text("upscale-bench upscale photo.png --upscaler bicubic --scale 4 -o result.png")
+
+
+def test_a_row_opens_to_what_the_mouse_finds_in_it(view: Viewer) -> None:
+    # The other protocol's table is there too, but not shown.
+    more = view.page.locator("[data-protocol=rgb] .ub-more").first
+    expect(more).to_be_hidden()
+    view.page.locator("[data-protocol=rgb] .ub-table summary").first.press("Enter")
+    expect(more).to_be_visible()
+    expect(more).to_contain_text("Median of 20 warm calls")
+
+
+def test_hidden_names_take_the_scores_with_them(view: Viewer) -> None:
+    numbers, note = view.page.locator(".numbers"), view.page.get_by_text("Names are hidden, and the scores with them")
+    expect(note).to_be_hidden()
+    view.page.get_by_role("button", name="Hide names").click()
+    expect(numbers).to_be_hidden()
+    expect(note).to_be_visible()
+    view.page.get_by_role("button", name="Reveal").click()
+    expect(numbers).to_be_visible()
+    expect(note).to_be_hidden()
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
@@ -144,7 +164,7 @@ def test_light_and_dark_fit_the_screen(browser: Browser, saved: Path, width: int
 def test_on_paper_everything_is_open_and_black_on_white(view: Viewer) -> None:
     view.page.emulate_media(media="print", color_scheme="dark")
     view.page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
-    assert view.page.locator("details:not([open])").count() == 0
+    assert view.page.locator("main > details:not([open])").count() == 0
     expect(view.page.locator(".ub-table").nth(0)).to_be_visible()
     expect(view.page.locator(".ub-table").nth(1)).to_be_visible()
     assert view.page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

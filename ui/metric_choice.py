@@ -1,0 +1,56 @@
+"""Which scores a comparison gets beyond those that all have."""
+
+import streamlit as st
+
+from benchmark.presentation.format import file_size, plain
+from benchmark.schema import Mode
+from metrics import MORE, MetricSpec
+from ui.state import downloads
+
+POLL_S = 0.5
+
+
+def metric_choice(mode: Mode) -> tuple[str, ...]:
+    """A list to choose from, and what one of the chosen still needs; nothing is chosen where there is no original."""
+    asked = st.multiselect(
+        "More scores",
+        MORE.ids(),
+        default=[name for name in st.session_state.get("adopted_metrics", ()) if name in MORE],
+        format_func=lambda name: MORE.get(name).name,
+        key="metrics",
+        disabled=mode == "as-is",
+        placeholder="None",
+        help="Computed when all times are taken, so they slow nothing that is measured. The README's table says what each is.",
+    )
+    if mode == "as-is":
+        return ()
+    for name in asked:
+        _needs(MORE.get(name))
+    return tuple(asked)
+
+
+def _needs(metric: MetricSpec) -> None:
+    """What is missing on this machine, with a button that fetches it."""
+    download = downloads().get(metric.option)
+    if download is not None and download.active:
+        st.fragment(_watch, run_every=POLL_S)(metric.option)
+        return
+    if download is not None and download.error:
+        st.error(plain(download.error), icon=":material/error:")
+    if reason := metric.unavailable_reason():
+        st.caption(plain(reason))
+        size = sum(file.size_bytes or 0 for file in metric.weights)
+        if metric.weights and st.button(
+            f"Download {file_size(size)} for {metric.short_name}", key=f"fetch {metric.option}", width="stretch"
+        ):
+            downloads().start(metric.option, metric.weights)
+            st.rerun()
+
+
+def _watch(name: str) -> None:
+    """A download, drawn again and again; the whole page when it has come to its end."""
+    download = downloads().get(name)
+    if download is None or not download.active:
+        st.rerun()
+    st.progress(download.fraction, f"{MORE.get(name).short_name}: {download.file_name or 'waiting'}")
+    st.button("Stop", key=f"stop fetch {name}", on_click=download.cancel)
