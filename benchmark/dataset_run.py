@@ -69,7 +69,7 @@ class DatasetRun:
         self._stopped = False
         self._models: dict[tuple[str, int], RunModel] = {}
         self._lane_lock = threading.Lock()
-        self._results: queue.SimpleQueue[tuple[Lane, WaitingCell, CellResult]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[CellResult] = queue.SimpleQueue()
         self._picture_s = 0.0
         self._weights: dict[str, str | None] = {}
         self._speeds = Speeds()
@@ -147,20 +147,20 @@ class DatasetRun:
             with ThreadPoolExecutor(workers) as threads:
                 working = [threads.submit(self._work, lane, place, until) for place in range(workers)]
                 try:
-                    self._save_as_they_come(lane, working)
+                    self._save_as_they_come(working)
                 except BaseException:
                     # Nothing can be saved: what the processes still compute would be lost anyway.
                     self._stopped = True
                     self._end_processes()
                     raise
 
-    def _save_as_they_come(self, lane: Lane, working: list[Future[None]]) -> None:
+    def _save_as_they_come(self, working: list[Future[None]]) -> None:
         unsaved: list[CellResult] = []
         saved_at = time.monotonic()
         while True:
             over = all(each.done() for each in working)
             try:
-                of_lane, cell, result = self._results.get(timeout=0 if over else POLL_S)
+                result = self._results.get(timeout=0 if over else POLL_S)
             except queue.Empty:
                 if over:
                     break
@@ -170,8 +170,6 @@ class DatasetRun:
                     folder = self._run.folder
                     raise StoreError(f"Pictures can't be kept in {folder}: {result.not_kept}. Free some space and start the same again.")
                 unsaved.append(result)
-                with self._lane_lock:
-                    unsaved += [_skipped(each) for each in of_lane.note(cell, result.row.status)]
             if unsaved and time.monotonic() - saved_at > SAVE_EVERY_S:
                 self._save(unsaved)
                 unsaved, saved_at = [], time.monotonic()
@@ -202,7 +200,12 @@ class DatasetRun:
         left = {cell.id: cell for group in groups for cell in group}
 
         def take(result: CellResult) -> None:
-            self._results.put((lane, left.pop(result.id), result))
+            cell = left.pop(result.id)
+            self._results.put(result)
+            with self._lane_lock:
+                skipped = lane.note(cell, result.row.status)
+            for each in skipped:
+                self._results.put(_skipped(each))
 
         try:
             tasks = [task for group in groups if (task := self._task(lane, place, group, take))]
@@ -213,7 +216,9 @@ class DatasetRun:
             self._after_a_death(lane, failure, left, take)
         if left:
             with self._lane_lock:
-                lane.give_back([[cell for cell in group if cell.id in left] for group in groups])
+                skipped = lane.give_back([[cell for cell in group if cell.id in left] for group in groups])
+            for each in skipped:
+                self._results.put(_skipped(each))
 
     def _after_a_death(
         self, lane: Lane, failure: CallFailedError, left: dict[int, WaitingCell], take: Callable[[CellResult], None]

@@ -28,6 +28,7 @@ class Lane:
         self._groups = deque(groups)
         self._attempts: Counter[int] = Counter()
         self._fatal_in_row: Counter[str] = Counter()
+        self._given_up: set[str] = set()
         self.runtime = self._groups[0][0].row.runtime
 
     @property
@@ -44,9 +45,11 @@ class Lane:
         """The next cells, of at most so many pictures; they no longer wait."""
         return [self._groups.popleft() for _ in range(min(pictures, len(self._groups)))]
 
-    def give_back(self, groups: Sequence[Group]) -> None:
-        """Let cells wait again, before all others."""
-        self._groups.extendleft(reversed([group for group in groups if group]))
+    def give_back(self, groups: Sequence[Group]) -> list[WaitingCell]:
+        """Let cells wait again, before all others. Returns those that are to be skipped, as their model was given up meanwhile."""
+        kept = [[cell for cell in group if entry_of(cell) not in self._given_up] for group in groups]
+        self._groups.extendleft(reversed([group for group in kept if group]))
+        return [cell for group in groups for cell in group if entry_of(cell) in self._given_up]
 
     def may_try_again(self, cell: WaitingCell) -> bool:
         """Note that a process died over a cell, and tell whether it gets another one."""
@@ -60,7 +63,8 @@ class Lane:
         return self.drop(entry) if self._fatal_in_row[entry] >= GIVEN_UP_AFTER else []
 
     def drop(self, entry: str) -> list[WaitingCell]:
-        """Take all waiting cells of one model out."""
+        """Give one model up: take all its waiting cells out."""
+        self._given_up.add(entry)
         dropped = [cell for group in self._groups for cell in group if entry_of(cell) == entry]
         kept = ([cell for cell in group if entry_of(cell) != entry] for group in self._groups)
         self._groups = deque(group for group in kept if group)

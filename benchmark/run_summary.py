@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from benchmark.claims import Measured
+from benchmark.given_small import LR_SOURCE
+from benchmark.run_plan import GIVEN
 from benchmark.schema import Row
 from benchmark.store import FinishedCell, Store, StoredRun
 from benchmark.timing import median
@@ -67,6 +70,30 @@ def mean_of(entry: EntryCells) -> dict[str, Any]:
         "first_p50_s": _median(each.first_s for each in typical_calls(rows)),
         "scores": {protocol: _means(rows, protocol) for protocol in (rows[0].scores or {})} if rows else {},
     }
+
+
+def measured(store: Store, run: StoredRun) -> list[Measured]:
+    """The means of a run as `benchmark.claims.judge` takes them."""
+    found = []
+    for entry in entries(store.finished(run)):
+        row = entry.row
+        for protocol, means in mean_of(entry)["scores"].items():
+            for metric in ("psnr_db", "ssim"):
+                found.append(
+                    Measured(
+                        upscaler=row.upscaler,
+                        metric=metric,
+                        dataset=entry.dataset,
+                        scale=int(row.scale),
+                        protocol=protocol,
+                        lr=GIVEN if row.lr_source == LR_SOURCE else row.lr_source,
+                        value=None if means["undefined"] or means["identical"] else means[metric],
+                        pictures=len(entry.done),
+                        verified_weights=all(cell.row.verified_weights is not False for cell in entry.done),
+                        run=run.name,
+                    )
+                )
+    return found
 
 
 def typical_calls(rows: list[Row]) -> list[Row]:

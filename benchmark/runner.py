@@ -300,8 +300,9 @@ class ComparisonRun:
             self._closed = True
             mark()
             try:
-                jobs.save(self.directory, self.job)
+                # In this order: who sees that it is finished finds no upload any more.
                 jobs.forget_source(self.directory)
+                jobs.save(self.directory, self.job)
             except OSError:
                 # A full disk, or somebody deleted the directory: there is nowhere to write it down.
                 log.exception("Comparison %s could not be closed", self.job.id)

@@ -103,6 +103,10 @@ class LocalServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                # The answer to a GET without its body.
+                self.do_GET()
+
             def do_GET(self) -> None:
                 answer = server.next_answer(self.path)
                 if answer.gate is not None:
@@ -122,6 +126,8 @@ class LocalServer:
                     if value:
                         self.send_header(name, value)
                 self.end_headers()
+                if self.command == "HEAD":
+                    return
                 self._send(answer, body, exchange)
                 if answer.stall_after is not None:
                     server.closing.wait(30)

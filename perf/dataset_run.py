@@ -1,0 +1,145 @@
+"""A dataset run against the bare loop that decodes, shrinks, enlarges and scores the same pictures in one process, in turns.
+
+python perf/dataset_run.py [--pictures 500]
+
+The goal: at least 80 % of the bare loop's results per second on the same cores, everything saved, and memory that does not grow.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from PIL import Image
+
+import metrics
+from benchmark.datasets import open_folder
+from benchmark.degradation import crop_to_multiple, downscale
+from benchmark.local_engine import LocalEngine
+from benchmark.run_plan import RunPlan
+from benchmark.store import Store
+from core.image import decode, encode_png, read_file
+
+UPSCALERS = ("bilinear", "bicubic", "lanczos")
+SCALE = 4
+SIZE = (480, 320)
+ROUNDS = 3
+MIB = 1024 * 1024
+
+
+def make_pictures(folder: Path, count: int) -> list[Path]:
+    """Smooth pictures with noise, each with pixels of its own, the size of those of BSD100."""
+    rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
+    paths = []
+    for index in range(count):
+        noise = np.random.default_rng(index).normal(0, 6, (*rows.shape, 3))
+        smooth = 128 + 80 * np.sin(rows / (20 + index % 37))[..., None] * np.cos(columns[..., None] / np.array([23, 41, 67]))
+        paths.append(folder / f"{index:04}.png")
+        paths[-1].write_bytes(encode_png((smooth + noise).clip(0, 255).astype(np.uint8)))
+    return paths
+
+
+def bare_loop(paths: list[Path]) -> float:
+    """Seconds of the loop that anybody would write; nothing is kept."""
+    started = time.perf_counter()
+    for path in paths:
+        picture = decode(read_file(path), name=path.name)
+        original = crop_to_multiple(picture.rgb, SCALE)
+        small = Image.fromarray(downscale(original, SCALE))
+        for upscaler in UPSCALERS:
+            result = np.asarray(small.resize((original.shape[1], original.shape[0]), Image.Resampling[upscaler.upper()]))
+            metrics.score(result, original, scale=SCALE, stored_channels=picture.stored_channels)
+    return time.perf_counter() - started
+
+
+class MemoryWatch:
+    """Resident memory of a process and all below it, sampled."""
+
+    def __init__(self) -> None:
+        self.samples_mib: list[float] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "MemoryWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def growth_mib(self) -> float:
+        """Median of the last fifth less that of the second fifth: the first holds imports."""
+        fifth = max(1, len(self.samples_mib) // 5)
+        return statistics.median(self.samples_mib[-fifth:]) - statistics.median(self.samples_mib[fifth : 2 * fifth])
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            total = 0
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    total += child.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            self.samples_mib.append(total / MIB)
+
+
+def dataset_run(folder: Path, name: str) -> tuple[float, float, MemoryWatch]:
+    """Seconds of a run, from its first result on and with the start of all processes, and its memory."""
+    started = time.perf_counter()
+    plan = RunPlan(datasets=(open_folder(folder),), scales=(SCALE,), upscaler_ids=UPSCALERS)
+    with Store.open() as store, MemoryWatch() as memory:
+        store.create(name, plan)
+        engine = LocalEngine()
+        first: tuple[float, int] | None = None
+        finished = 0
+        try:
+            for event in engine.run_dataset(name):
+                finished = event.get("done", finished)
+                if first is None and finished:
+                    first = (time.perf_counter(), finished)
+        finally:
+            engine.close()
+    now = time.perf_counter()
+    assert first is not None
+    total = len(UPSCALERS) * len(plan.datasets[0])
+    assert finished == total, f"{finished} of {total} are done"
+    return (now - first[0]) / (total - first[1]) * total, now - started, memory
+
+
+def main() -> None:
+    """Run both in turns and print their rates, the ratio and the growth of memory."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--pictures", type=int, default=500)
+    count = arguments.parse_args().pictures
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["UPSCALE_BENCH_HOME"] = home
+        folder = Path(home) / "pictures"
+        folder.mkdir()
+        paths = make_pictures(folder, count)
+        ratios, whole = [], []
+        for turn in range(ROUNDS):
+            bare_s = bare_loop(paths)
+            steady_s, all_s, memory = dataset_run(folder, f"turn-{turn}")
+            ratios.append(bare_s / steady_s)
+            whole.append(bare_s / all_s)
+            results = count * len(UPSCALERS)
+            print(
+                f"{results} results: bare loop {results / bare_s:.1f}/s, run {results / steady_s:.1f}/s ({ratios[-1]:.0%}), "
+                f"with its start {results / all_s:.1f}/s ({whole[-1]:.0%}); memory {max(memory.samples_mib):.0f} MiB at most, "
+                f"{memory.growth_mib():+.1f} MiB from the second fifth to the last"
+            )
+    print(f"median: {statistics.median(ratios):.0%} of the bare loop, {statistics.median(whole):.0%} with its start")
+
+
+if __name__ == "__main__":
+    main()
