@@ -26,7 +26,7 @@ from tests import networks
 from tests.engine_helpers import run, wait_until
 from tests.pictures import noise, png, scene
 from tests.test_openvino_runtime import has_bf16
-from upscalers.preparing import PreparationCancelledError, is_to_be_prepared, prepare
+from upscalers.preparing import PreparationCancelledError, distance_from_f32, is_to_be_prepared, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = Placement(device="cpu", threads=1)
@@ -175,6 +175,16 @@ def test_a_network_compiled_per_size_is_compiled_ahead_of_the_call_and_once_for_
         tiled.expect(9, 40)
         tiled(noise(40, 9))
         assert compiled[1:] == [[1, 3, 16, 40]]
+
+
+@pytest.mark.skipif(not has_bf16(), reason="This CPU can't compute in bf16.")
+def test_what_bf16_costs_is_measured_against_f32(written) -> None:
+    upscaler = written(CASES[2])
+    convert(source_of(upscaler), upscaler.small_sizes())
+    largest, psnr_db = distance_from_f32(upscaler.spec, 4, "bf16")
+    assert 1 <= largest <= 8
+    assert 40 < psnr_db < 80
+    assert distance_from_f32(upscaler.spec, 4, "f32") == (0, float("inf"))
 
 
 def test_what_is_ready_answers_without_pytorch(written) -> None:

@@ -18,7 +18,8 @@ def test_what_needs_no_conversion_is_ready_and_what_lacks_weights_says_what_to_d
 
 
 def test_wrong_use_ends_with_2_and_one_line() -> None:
-    for arguments, part in ((("dat-lite",), "dat-light"), (("dat-light", "--scale", "7"), "x7")):
+    wrong = ((("dat-lite",), "dat-light"), (("dat-light", "--scale", "7"), "x7"), (("dat-light", "--precision", "f16"), "f16"))
+    for arguments, part in wrong:
         done = run("prepare", *arguments)
         assert done.returncode == 2
         assert part in done.stderr
