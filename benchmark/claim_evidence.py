@@ -1,19 +1,20 @@
 """What the store knows that published claims can be held against."""
 
+from collections.abc import Iterable
+
 import upscalers
 from benchmark.claims import Measured
 from benchmark.given_small import LR_SOURCE
-from benchmark.leaderboard import Entry, Ranking, leaderboard
+from benchmark.leaderboard import Entry, Ranking
 from benchmark.run_plan import GIVEN
 from benchmark.statistics import Mean
-from benchmark.store import Store
 
 
-def evidence(store: Store, run_name: str | None = None) -> list[Measured]:
-    """The means of one run, or of all runs together. Raises `core.errors.UsageError` when there is no run of that name."""
+def evidence(rankings: Iterable[Ranking]) -> list[Measured]:
+    """The means that stand in rankings."""
     return [
         _measured(ranking, entry, metric, mean)
-        for ranking in leaderboard(store, run_name)
+        for ranking in rankings
         for entry in ranking.entries
         for metric, mean in (("psnr_db", entry.psnr_db), ("ssim", entry.ssim))
     ]

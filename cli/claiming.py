@@ -21,11 +21,12 @@ def claims(
     # It imports SQLAlchemy, which the other commands need not wait for.
     from benchmark.claim_evidence import evidence
     from benchmark.claims import judge, others, published
+    from benchmark.leaderboard import leaderboard
     from benchmark.presentation.claims import document, numbers
     from benchmark.store import Store
 
     with Store.open() as store:
-        verdicts = judge(published(), evidence(store, run), others())
+        verdicts = judge(published(), evidence(leaderboard(store, run)), others())
     if as_json:
         print_json(document(verdicts))
         return

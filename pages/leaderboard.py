@@ -1,0 +1,68 @@
+"""The leaderboard page: what whole data sets say of the upscalers, and of the numbers that others publish."""
+
+from collections import Counter
+
+import streamlit as st
+
+from benchmark.leaderboard import BASELINE, Ranking
+from benchmark.presentation.ranking_table import claims_table, pictures_table, ranking_table
+from benchmark.presentation.rankings import notes, title
+from core.errors import AppError
+from ui.leaderboard import baseline_of, choose, downloads, filtered, key_of, pareto, rankings, verdicts
+
+EMPTY = "No data set has been run yet. Start with one of your own, or with a usual benchmark:"
+START = "upscale-bench run --dataset Set5 --scales 2,4 --upscalers all-ready"
+MEANING = (
+    "PSNR is the mean over the pictures, with its 95 % bootstrap interval. *Better*, *worse* and *indistinguishable* compare picture "
+    f"by picture with {BASELINE}, corrected for the number of upscalers. Scores made under other conditions never share a ranking."
+)
+JUDGED = "A claim is judged by the mean over a whole set, at its protocol, from the same small pictures, with verified weights."
+
+
+def ranked(found: list[Ranking]) -> None:
+    """One ranking, its chart, and the pictures of one upscaler."""
+    ranking = choose(found)
+    entries = filtered(ranking)
+    if not entries:
+        st.info("No upscaler is left: choose other filters.")
+        return
+    st.html(ranking_table(ranking, entries))
+    st.caption(" ".join([MEANING, *notes(ranking)]))
+    st.caption(title(ranking))
+    clicked = pareto(entries)
+    baseline = baseline_of(ranking)
+    others = {key_of(entry): entry for entry in entries if entry.psnr_of and entry is not baseline}
+    if baseline is None or not others:
+        return
+    if clicked in others and st.session_state.get("leaderboard clicked") != clicked:
+        st.session_state["leaderboard clicked"] = st.session_state["leaderboard entry"] = clicked
+    if st.session_state.get("leaderboard entry") not in others:
+        st.session_state.pop("leaderboard entry", None)
+    chosen = st.selectbox("Where does it win and lose?", list(others), format_func=lambda key: others[key].name, key="leaderboard entry")
+    st.html(pictures_table(others[chosen], baseline))
+
+
+def claims() -> None:
+    """Published numbers against measured ones."""
+    judged = verdicts()
+    counts = Counter(verdict.status for verdict in judged)
+    st.markdown(", ".join(f"**{count}** {status}" for status, count in counts.items()) + ".")
+    st.caption(JUDGED)
+    st.html(claims_table(judged))
+
+
+try:
+    found = rankings()
+    if found:
+        board, published = st.tabs(["Ranking", "Published claims"])
+        with board:
+            ranked(found)
+            downloads(found)
+        with published:
+            claims()
+    else:
+        st.markdown(EMPTY)
+        st.code(START, language=None)
+        claims()
+except AppError as error:
+    st.error(str(error), icon=":material/error:")
