@@ -5,15 +5,15 @@ import os
 import platform
 import shutil
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
 from runtimes.base import usable_cores
+from runtimes.devices import gpu_name, library_version
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARIES = ("torch", "spandrel", "opencv-contrib-python-headless", "pillow", "numpy", "streamlit")
+LIBRARIES = ("torch", "spandrel", "openvino", "opencv-contrib-python-headless", "pillow", "numpy", "streamlit")
 
 
 @functools.cache
@@ -27,26 +27,6 @@ def processor_name() -> str:
                 if name and name != "unknown":
                     return name
     return platform.processor() or platform.machine()
-
-
-@functools.cache
-def gpu_name() -> str | None:
-    """The first NVIDIA GPU, asked from its driver without importing PyTorch; None without one."""
-    if shutil.which("nvidia-smi") is None:
-        return None
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    names = asked.stdout.strip().splitlines()
-    return names[0].strip() if asked.returncode == 0 and names else None
-
-
-def has_gpu() -> bool:
-    """Whether PyTorch will compute on a GPU, as far as can be told without importing it."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
-    return gpu_name() is not None and not hidden and not (_version("torch") or "").endswith("+cpu")
 
 
 def machine_label() -> str:
@@ -66,15 +46,15 @@ def machine_facts() -> dict[str, str | int | float | None]:
         "gpu": gpu_name(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "upscale-bench": _version("upscale-bench"),
+        "upscale-bench": library_version("upscale-bench"),
     }
-    return facts | {library: _version(library) for library in LIBRARIES}
+    return facts | {library: library_version(library) for library in LIBRARIES}
 
 
 @functools.cache
 def run_facts() -> dict[str, str | int | float | None]:
     """`machine_facts`, and the commit of this program where it runs from a clone; `-dirty` where files differ from it."""
-    return machine_facts() | {"openvino": _version("openvino"), "commit": _commit()}
+    return machine_facts() | {"commit": _commit()}
 
 
 def _commit() -> str | None:
@@ -86,10 +66,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

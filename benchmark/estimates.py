@@ -51,7 +51,8 @@ def estimate(
         return None
     rate = known.get("matrix_gflops") or REFERENCE_GFLOPS
     speedup = 1.0 if spec.group == "Classical" else rate / REFERENCE_GFLOPS
-    return Estimate(stated * work / speedup * input_pixels / 1e6, measured=False)
+    seconds = stated * work / speedup / spec.speedup.get(runtime, 1.0) * input_pixels / 1e6
+    return Estimate(seconds, measured=False)
 
 
 def processed_pixels(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import upscalers
 from benchmark.degradation import DOWNSCALERS
-from benchmark.environment import has_gpu
 from benchmark.schema import Mode, Region, Row
 from core.errors import UsageError
 from core.settings import settings
 from metrics import MORE
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
-from upscalers.spec import SCORED_SCALES, UpscalerSpec, check_seed
+from runtimes.devices import has_gpu
+from upscalers.spec import SCORED_SCALES, OptionValue, UpscalerSpec, check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +78,15 @@ class Plan:
             reason = reason or f"{spec.name} does not run on {runtime}; it runs on {', '.join(spec.runtimes)}."
             if spec.group == "Classical":
                 reason, runtime = status.reason, "auto"
-        runtime_id = spec.runtime(runtime) if runtime in ("auto", *spec.runtimes) else runtime
         precision = "f32" if spec.group == "Classical" else self.precision or default_precision(spec)
+        runtime_id = spec.runtime(runtime, self.scale, options, precision) if runtime in ("auto", *spec.runtimes) else runtime
         if precision not in RUNTIMES.get(runtime_id).precisions:
             reason = (
                 reason
                 or f"{RUNTIMES.get(runtime_id).name} computes in {', '.join(RUNTIMES.get(runtime_id).precisions)}, not in {precision}."
             )
+        if reason is None and runtime == "openvino" and not spec.is_ready_on(runtime, self.scale, options):
+            reason = _not_converted(spec, self.scale, options)
         row = Row(
             upscaler=spec.id,
             name=spec.name,
@@ -104,6 +106,15 @@ class Plan:
         if reason:
             row.status, row.reason, row.stage = "unavailable", reason, "done"
         return row
+
+
+def _not_converted(spec: UpscalerSpec, scale: float, options: Mapping[str, OptionValue]) -> str:
+    entry = spec.conversion(scale, options)
+    if entry is not None and entry.refused:
+        return f"{spec.name} does not run on OpenVINO: {entry.refused}. Choose --runtime torch."
+    return (
+        f"{spec.name} is not converted for OpenVINO yet: run `upscale-bench prepare {spec.id} --scale {scale:g}`, or choose --runtime auto."
+    )
 
 
 def default_precision(spec: UpscalerSpec) -> Precision:

@@ -122,7 +122,7 @@ def expected_call_s(spec: UpscalerSpec) -> float | None:
     scale = default_scale(spec)
     if spec.status(scale).kind != "ready":
         return None
-    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), (PICTURE_SIDE_PX // scale) ** 2)
+    expected = estimates.estimate(spec, scale, spec.runtime("auto", scale), default_precision(spec), (PICTURE_SIDE_PX // scale) ** 2)
     return expected.seconds if expected else None
 
 

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Set
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ PROBE_TIMEOUT_S = 30.0
 PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='CRITICAL', log_to_driver=False); print('open')"
 
 
-def processors() -> float:
-    """Processors of the nodes that are alive."""
+def processors(lost: Set[str] = frozenset()) -> float:
+    """Processors of the nodes that are alive; `lost` are known not to be, though Ray may need half a minute to see it."""
     import ray
 
-    return sum(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
+    return sum(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"] and node["NodeID"] not in lost)
 
 
 def connect(address: str | None, workers: int, *, allow_open: bool = False) -> None:

@@ -33,8 +33,10 @@ ROOM_TIMEOUT_S = 60.0
 class ActorProcess:
     """An actor, seen from the driver: what `benchmark.worker_process.WorkerProcess` is on this machine."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, note_lost: Callable[[str], None]) -> None:
         import ray
+
+        self._note_lost = note_lost
 
         # A lost actor is not started again by Ray: the run decides what is computed once more, and where.
         self._actor: Any = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(BenchActor).remote()
@@ -120,6 +122,8 @@ class ActorProcess:
                 else:
                     # The node, or the way to it: no cell is to blame, and all that are left are computed elsewhere.
                     self.end("cancelled", "Its node is lost.")
+                    if self.node:
+                        self._note_lost(self.node.id)
             assert self._ended_because is not None
             raise self._ended_because from None
 
@@ -177,6 +181,7 @@ class RayPool:
         self._allow_open = allow_open
         self._models: dict[tuple[ModelKey, int], ActorModel] = {}
         self._light: dict[int, ActorProcess] = {}
+        self._lost: set[str] = set()
         self._lock = threading.Lock()
         self._threads = 1
 
@@ -201,7 +206,7 @@ class RayPool:
     def places(self, workers: int) -> int:
         """How many workers the nodes that are left have room for. Raises `core.errors.UnavailableError` when there is none for long."""
         until = time.monotonic() + ROOM_TIMEOUT_S
-        while (room := int(processors() // self._threads)) < 1:
+        while (room := int(processors(self._lost) // self._threads)) < 1:
             if time.monotonic() > until:
                 raise UnavailableError("No node of the Ray cluster is left: start one, and type the same command again.")
             time.sleep(1)
@@ -214,7 +219,7 @@ class RayPool:
             if model is None or not model.process.alive:
                 process = self._light.get(place) if key.runtime == LIGHT_RUNTIME else None
                 if process is None or not process.alive:
-                    process = ActorProcess(key.threads)
+                    process = ActorProcess(key.threads, self._lost.add)
                 if key.runtime == LIGHT_RUNTIME:
                     self._light[place] = process
                 model = self._models[key, place] = ActorModel(process, key)

@@ -31,6 +31,8 @@ from upscalers.spec import UpscalerSpec
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.2
+SMALLEST_FOR_HALF_PX = 16
+"""Shorter sides are computed in f32 whatever was asked for: half the bits of a few pixels give colours that were never there."""
 
 
 @dataclass(eq=False)
@@ -82,6 +84,9 @@ class ComparisonRun:
             return
         self.job.state = "running"
         self._pictures = prepare(self.directory, self.job)
+        if min(self._pictures.small.shape[:2]) < SMALLEST_FOR_HALF_PX:
+            for row in self.job.rows:
+                row.precision = row.precision if row.given else "f32"
         self._save()
         yield
         while not self._cancelled:
@@ -181,6 +186,8 @@ class ComparisonRun:
         entry = _Timed(row, model, ContentionMeter())
         with entry.first_meter.measure(model.process.pid):
             called = model.call(self.job.id, self._pictures.small, row.seed, lambda done, total: self._progress(row, done, total))
+        # Not lasting: another picture, or the same model after other sizes, pays it again.
+        row.load_s = loaded.load_s + called.expect_s
         row.first_s, row.waited_s = called.seconds, time.monotonic() - started
         row.tile, row.peak_vram_mib = called.tile, called.peak_vram_mib
         row.base_rss_mib, row.peak_rss_mib = called.base_rss_mib, called.peak_rss_mib

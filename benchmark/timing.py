@@ -43,8 +43,7 @@ def machine_lock(cancelled: Callable[[], bool] = lambda: False) -> Iterator[None
     CancelledError
         `cancelled` said True before it was this one's turn.
     """
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    lock = FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{user}.lock")
+    lock = _lock()
     try:
         lock.acquire(poll_interval=LOCK_POLL_S, cancel_check=cancelled)
     except Timeout:
@@ -53,6 +52,22 @@ def machine_lock(cancelled: Callable[[], bool] = lambda: False) -> Iterator[None
         yield
     finally:
         lock.release()
+
+
+def somebody_times() -> bool:
+    """Whether the machine is held now, by this process or another."""
+    lock = _lock()
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _lock() -> FileLock:
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    return FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{user}.lock")
 
 
 def percentile(values: Sequence[float], share: float) -> float:

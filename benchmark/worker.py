@@ -64,6 +64,8 @@ class Called:
     """The first call on a picture."""
 
     picture: RGB8
+    expect_s: float
+    """What had to be done for a picture of this size before: part of loading."""
     seconds: float
     tile: int | None
     base_rss_mib: float | None
@@ -147,6 +149,9 @@ class ModelBench:
         """Enlarge a picture, and keep it for `repeat`."""
         self._keep(token, picture)
         upscaler = self._models[key]
+        started = time.perf_counter()
+        upscaler.expect(*picture.shape[:2])
+        expect_s = time.perf_counter() - started
         upscaler.peak_vram_mib()
         measurable = clear_peak_memory()
         base_rss_mib = peak_memory_mib() if measurable else None
@@ -156,6 +161,7 @@ class ModelBench:
         self.called.add(key)
         return Called(
             picture=np.ascontiguousarray(result),
+            expect_s=expect_s,
             seconds=seconds,
             tile=upscaler.tile_px(*picture.shape[:2]),
             base_rss_mib=base_rss_mib,

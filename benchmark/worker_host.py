@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmark import estimates, jobs
+from benchmark.conversions import Conversions
 from benchmark.model_pool import ModelPool
 from benchmark.runner import ComparisonRun
 from benchmark.timing import LOCK_POLL_S, machine_lock
@@ -62,6 +63,7 @@ class Scheduler:
         self._queues: OrderedDict[str, deque[tuple[Work, Generator[None]]]] = OrderedDict()
         self._changed = threading.Condition()
         self._closing = False
+        self._conversions = Conversions(lambda: not self._queues)
 
     def submit(self, directory: Path) -> None:
         """Queue a comparison, unless it was stopped on its way here."""
@@ -111,6 +113,7 @@ class Scheduler:
             self._changed.notify()
         for run in self._runs():
             run.cancel(jobs.SERVER_STOPPED)
+        self._conversions.close()
 
     def serve(self) -> None:
         """Work until `close`."""
@@ -123,7 +126,9 @@ class Scheduler:
             user, steps = entry
             if self._is_over(steps):
                 with self._changed:
-                    self._queues[user].popleft()
+                    run, _ = self._queues[user].popleft()
+                    if isinstance(run, ComparisonRun):
+                        self._conversions.want(run.job)
                     if not self._queues[user]:
                         del self._queues[user]
             if time.monotonic() - rested_at > REST_EVERY_S:

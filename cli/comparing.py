@@ -28,6 +28,7 @@ from core.image import check_output_size, decode, read_file
 from core.settings import settings
 from metrics import MORE
 from runtimes.base import Precision
+from upscalers.preparing import is_to_be_prepared
 
 POLL_S = 0.05
 SLOW_S = 60.0
@@ -35,7 +36,7 @@ SLOW_S = 60.0
 
 ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF or BMP, up to 25 MP.", show_default=False)]
 Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=value; may be given several times.")]
-Runtime = Annotated[str, typer.Option(help="auto, torch or opencv.")]
+Runtime = Annotated[str, typer.Option(help="auto, openvino, torch or opencv.")]
 Tile = Annotated[
     int | None,
     typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),
@@ -284,8 +285,17 @@ def parse_precision(name: str) -> Precision | None:
             raise UsageError(f"Precision is auto, f32, bf16 or f16; got {name!r}.")
 
 
+def _could_be_prepared(row: Row) -> bool:
+    """Whether a row ran on PyTorch only because its network is not converted. `prepare` does so for default options."""
+    spec = None if row.given or row.status != "ok" or row.runtime != "torch" else upscalers.find(row.upscaler)
+    return spec is not None and spec.options({}) == row.options and is_to_be_prepared(spec, row.scale, row.options)
+
+
 def _exit_by(rows: list[Row]) -> None:
-    """Exit with 1 when a row failed, after a line for each on standard error."""
+    """Exit with 1 when a row failed, after a line for each on standard error, and one about what would have been faster."""
+    slow = [row.upscaler for row in rows if _could_be_prepared(row)]
+    if slow:
+        typer.echo(f"Faster next time: `upscale-bench prepare {' '.join(slow)} --scale {rows[0].scale:g}`.", err=True)
     failed = [row for row in rows if row.status != "ok"]
     for row in failed:
         typer.echo(f"{row.upscaler}: {row.status}: {row.reason}", err=True)

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """Comparisons older than this are deleted."""
     warm_up: bool = True
     """Whether a server imports the large libraries as soon as it starts, so that the first comparison need not wait for them."""
+    torch_compile: bool = False
+    """Whether PyTorch networks are compiled on an NVIDIA GPU: faster from then on, but the first picture of each size waits a minute."""
     max_store_mib: int = 10 * 1024
     """When the stored comparisons need more than this, the oldest are deleted."""
 
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """Where the models that a person added are kept, one directory each."""
         return self.home / "models"
+
+    @property
+    def converted(self) -> Path:
+        """Where networks converted for a faster runtime are kept."""
+        return self.home / "converted"
 
     @property
     def comparisons(self) -> Path:

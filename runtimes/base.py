@@ -63,6 +63,12 @@ class NetworkSource:
     """An ONNX file without external data."""
     module: "Callable[[], torch.nn.Module] | None" = None
     """Builds the PyTorch module in f32 on the CPU, with its weights, in eval mode."""
+    code: str = ""
+    """With `module`: changes whenever the code or a library that builds it does."""
+    channels: int = 3
+    """With `module`: channels of its input."""
+    compile_per_size: bool = False
+    """With `module`: whether it runs much faster when it is compiled anew for each size of its input, as attention does."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,16 @@ class Session(Protocol):
     @property
     def device_name(self) -> str:
         """The device as people call it: `CPU`, `NVIDIA H200`."""
+        ...
+
+    def expect(self, height: int, width: int) -> None:
+        """Do ahead what only the first input of a size needs, such as compiling for it; part of loading, not of a call.
+
+        Raises
+        ------
+        core.errors.UnavailableError
+            The runtime can't compute in the precision asked for.
+        """
         ...
 
     def run(self, batch: F32) -> F32:

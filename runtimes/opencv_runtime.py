@@ -20,6 +20,9 @@ class OpenCVSession:
         self._net: cv2.dnn.Net | None = net
         self._output = output
 
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
+
     def run(self, batch: F32) -> F32:
         """See `runtimes.base.Session.run`."""
         import cv2

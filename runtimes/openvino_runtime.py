@@ -1,15 +1,17 @@
-"""OpenVINO on the CPU: reads ONNX files (https://docs.openvino.ai).
+"""OpenVINO on the CPU: reads ONNX files, and PyTorch networks that were converted before (https://docs.openvino.ai).
 
 Left alone, it computes in bf16 where the CPU can, turns a wish for f16 into bf16, pins its threads to cores that other
 processes use too, and reports its use to its makers: all four are decided here.
 """
 
 import sys
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import OutOfMemoryError, UnavailableError, WeightsError
+from runtimes import converted
 from runtimes.base import F32, NetworkSource, Placement, Precision, Runtime, Session
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 # without. It stands here, at the top, because whoever imports openvino has imported this module first.
 sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]: the stub of `sys` knows no None
 
+CONVERTED = "The converted network"
 NO_MEMORY = "Out of memory: choose a smaller picture, region or tile."
+KEPT_SIZES = 2
+"""How many compiled forms a network keeps that is compiled for each size: the tiles of a picture, and the picture before."""
 MEMORY_WORDS = ("bad_alloc", "Failed to allocate", "out of memory", "not enough memory")
 """What its messages say when memory was lacking; its exceptions have no type for it."""
 
@@ -42,6 +47,9 @@ class OpenVINOSession:
         if self._compiled is None:
             raise RuntimeError("The session is closed.")
         return self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
 
     def run(self, batch: F32) -> F32:
         """See `runtimes.base.Session.run`."""
@@ -70,8 +78,57 @@ class OpenVINOSession:
         self._compiled = None
 
 
+class SizedSession:
+    """A network that is compiled for each size of its input: attention then runs in half of the time."""
+
+    device_name = "CPU"
+
+    def __init__(self, model: "openvino.Model", name: str, placement: Placement) -> None:
+        self._model: openvino.Model | None = model
+        self._name, self._placement = name, placement
+        self._sessions: OrderedDict[tuple[int, ...], OpenVINOSession] = OrderedDict()
+
+    @property
+    def precision(self) -> Precision:
+        """The number format in which it computes, as OpenVINO itself states it. Raises where nothing was run yet."""
+        return next(reversed(self._sessions.values())).precision
+
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: compiles, which takes a second or more."""
+        if self._model is None:
+            raise RuntimeError("The session is closed.")
+        self._session((1, self._model.input(0).partial_shape[1].get_length(), height, width))
+
+    def run(self, batch: F32) -> F32:
+        """See `runtimes.base.Session.run`."""
+        return self._session(batch.shape).run(batch)
+
+    def _session(self, shape: tuple[int, ...]) -> OpenVINOSession:
+        """The network compiled for inputs of this shape; the sizes not used for longest are given up for it."""
+        if self._model is None:
+            raise RuntimeError("The session is closed.")
+        if shape not in self._sessions:
+            while len(self._sessions) >= KEPT_SIZES:
+                self._sessions.popitem(last=False)[1].close()
+            sized = self._model.clone()
+            sized.reshape(list(shape))
+            self._sessions[shape] = OpenVINOSession(compile_network(sized, self._name, self._placement))
+        self._sessions.move_to_end(shape)
+        return self._sessions[shape]
+
+    def peak_vram_mib(self) -> float | None:
+        """A CPU has no device memory of its own."""
+        return None
+
+    def close(self) -> None:
+        """Release the network."""
+        self._model = None
+        while self._sessions:
+            self._sessions.popitem()[1].close()
+
+
 class OpenVINORuntime(Runtime):
-    """OpenVINO on the CPU, in f32 unless bf16 is asked for."""
+    """OpenVINO on the CPU, in f32 unless bf16 is asked for. What it opens computes in that and nothing else."""
 
     id = "openvino"
     name = "OpenVINO"
@@ -93,14 +150,34 @@ class OpenVINORuntime(Runtime):
         core.errors.WeightsError
             The file is damaged, or uses operations that OpenVINO has not.
         """
-        if source.onnx is None:
-            raise UnavailableError("OpenVINO reads only ONNX files: choose another runtime for this upscaler, such as --runtime auto.")
         if placement.precision not in self.precisions or placement.device not in ("auto", "cpu"):
             raise UnavailableError(f"OpenVINO runs in f32 or bf16 on the CPU; asked for {placement.precision} on {placement.device}.")
-        session = OpenVINOSession(_compile(_read_onnx(source.onnx), source.onnx.name, placement))
-        if session.precision != placement.precision:
-            raise UnavailableError(f"This CPU can't compute in {placement.precision}: choose f32.")
-        return session
+        if source.onnx is not None:
+            return OpenVINOSession(compile_network(_read_onnx(source.onnx), source.onnx.name, placement))
+        if source.module is None:
+            raise UnavailableError("OpenVINO reads ONNX files and converted PyTorch networks: choose --runtime auto for this upscaler.")
+        return session_of(_read_converted(source), source, placement)
+
+
+def session_of(model: "openvino.Model", source: NetworkSource, placement: Placement) -> "OpenVINOSession | SizedSession":
+    """A session of a converted network, compiled as suits it. Raises what `compile_network` raises."""
+    if source.compile_per_size:
+        return SizedSession(model, CONVERTED, placement)
+    return OpenVINOSession(compile_network(model, CONVERTED, placement))
+
+
+def _read_converted(source: NetworkSource) -> "openvino.Model":
+    import openvino
+
+    entry = converted.find(source)
+    if entry is None:
+        raise UnavailableError("It is not converted for OpenVINO yet: run `upscale-bench prepare`, or choose --runtime auto.")
+    if entry.refused:
+        raise UnavailableError(f"OpenVINO can't run it: {entry.refused}. Choose --runtime torch.")
+    try:
+        return openvino.Core().read_model(converted.network_path(source))
+    except RuntimeError as error:
+        raise UnavailableError("Its converted form was deleted just now: run again.") from error
 
 
 def _read_onnx(path: "Path") -> "openvino.Model":
@@ -122,7 +199,18 @@ def _read_onnx(path: "Path") -> "openvino.Model":
     return ends.build()
 
 
-def _compile(model: "openvino.Model", name: str, placement: Placement) -> "openvino.CompiledModel":
+def compile_network(model: "openvino.Model", name: str, placement: Placement) -> "openvino.CompiledModel":
+    """Compile for the precision and threads of a placement.
+
+    Raises
+    ------
+    core.errors.WeightsError
+        It uses operations that OpenVINO has not; the line begins with `name`.
+    core.errors.OutOfMemoryError
+        There is too little memory to do it.
+    core.errors.UnavailableError
+        This CPU can't compute in that precision: OpenVINO would silently take another.
+    """
     import openvino
 
     settings = {
@@ -133,11 +221,14 @@ def _compile(model: "openvino.Model", name: str, placement: Placement) -> "openv
         "ENABLE_CPU_PINNING": False,
     }
     try:
-        return openvino.Core().compile_model(model, "CPU", settings)
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
         if any(words in str(error) for words in MEMORY_WORDS):
             raise OutOfMemoryError("Out of memory while the network was prepared: close other programs.") from error
         raise WeightsError(_refusal(name, error)) from error
+    if compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() != placement.precision:
+        raise UnavailableError(f"This CPU can't compute in {placement.precision}: choose f32.")
+    return compiled
 
 
 def _refusal(name: str, error: Exception) -> str:

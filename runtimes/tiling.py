@@ -34,6 +34,9 @@ class Tiling:
     """Whether no side may exceed `tile_px`, not even that of a long and narrow picture: for networks of one fixed size."""
     faded: bool = False
     """Whether tiles are put together by `blended`, which needs wider cores."""
+    even: bool = False
+    """Whether all tiles of a picture have one size, those at its edges too: for networks that are compiled for a size. They overlap
+    by a little more, and no pixel is made up."""
 
     def __post_init__(self) -> None:
         if self.tile_px <= 2 * self.overlap_px:
@@ -85,12 +88,11 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int 
     """
     if tiling is None or tiling.takes_whole(height, width):
         return [Tile(0, height, 0, width, 0, height, 0, width)]
-    overlap = tiling.overlap_px
-    core = tiling.tile_px - 2 * overlap
+    cut = _even_spans if tiling.even else _spans
     return [
-        Tile(max(0, y0 - overlap), min(height, y1 + overlap), max(0, x0 - overlap), min(width, x1 + overlap), y0, y1, x0, x1)
-        for y0, y1 in _spans(height, core, multiple_px)
-        for x0, x1 in _spans(width, core, multiple_px)
+        Tile(y0, y1, x0, x1, core_y0, core_y1, core_x0, core_x1)
+        for y0, y1, core_y0, core_y1 in cut(height, tiling, multiple_px)
+        for x0, x1, core_x0, core_x1 in cut(width, tiling, multiple_px)
     ]
 
 
@@ -99,10 +101,23 @@ def largest_tile_pixels(height: int, width: int, tiling: Tiling | None) -> int:
     return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, tiling))
 
 
-def _spans(length: int, core: int, multiple: int) -> Iterator[tuple[int, int]]:
-    count = -(-length // core)
+def _spans(length: int, tiling: Tiling, multiple: int) -> Iterator[tuple[int, int, int, int]]:
+    """Along one axis, what each tile reads and answers for: cores of nearly equal size, each with its overlaps."""
+    overlap = tiling.overlap_px
+    count = -(-length // (tiling.tile_px - 2 * overlap))
     edges = [multiple * round(index * length / (count * multiple)) for index in range(count + 1)]
-    yield from itertools.pairwise(edges)
+    for start, end in itertools.pairwise(edges):
+        yield max(0, start - overlap), min(length, end + overlap), start, end
+
+
+def _even_spans(length: int, tiling: Tiling, multiple: int) -> Iterator[tuple[int, int, int, int]]:
+    """The same for tiles of one size, at nearly equal distances from the first pixel to the last; neighbours meet in the middle."""
+    side = min(length, tiling.tile_px)
+    gaps = -(-(length - side) // (tiling.tile_px - 2 * tiling.overlap_px))
+    starts = [multiple * (index * (length - side) // (max(1, gaps) * multiple)) for index in range(gaps + 1)]
+    middles = [multiple * ((start + before + side) // (2 * multiple)) for before, start in itertools.pairwise(starts)]
+    for start, (core_start, core_end) in zip(starts, itertools.pairwise([0, *middles, length]), strict=True):
+        yield start, start + side, core_start, core_end
 
 
 def run_tiled(

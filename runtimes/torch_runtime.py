@@ -1,12 +1,13 @@
-"""PyTorch in eager mode: CPU, CUDA or Apple's MPS, channels-last, without gradients."""
+"""PyTorch: CPU, CUDA or Apple's MPS, channels-last, without gradients; in eager mode, or compiled on CUDA where that is asked for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from core.errors import OutOfMemoryError, UnavailableError
+from core.settings import settings
 from runtimes.base import F32, NetworkSource, Placement, Runtime, Session
 
 if TYPE_CHECKING:
@@ -80,12 +81,16 @@ class TorchSession:
         import torch
 
         self._place = place
-        self._module: torch.nn.Module | None = module.to(place.device).to(memory_format=torch.channels_last)
+        module = module.to(place.device).to(memory_format=torch.channels_last)
+        self._module: torch.nn.Module | None = compiled(module, place.device)
 
     @property
     def device_name(self) -> str:
         """The device as people call it."""
         return self._place.name
+
+    def expect(self, height: int, width: int) -> None:
+        """See `runtimes.base.Session.expect`: nothing depends on the size."""
 
     def run(self, batch: F32) -> F32:
         """See `runtimes.base.Session.run`. Copying the result to the host waits for the device."""
@@ -109,7 +114,7 @@ class TorchSession:
 
 
 class TorchRuntime(Runtime):
-    """PyTorch, eager."""
+    """PyTorch."""
 
     id = "torch"
     name = "PyTorch"
@@ -129,6 +134,19 @@ class TorchRuntime(Runtime):
             raise UnavailableError("PyTorch can't read frozen TensorFlow graphs (.pb): choose --runtime opencv for this upscaler.")
         place = TorchDevice(placement)
         return TorchSession(source.module(), place)
+
+
+def compiled(module: "torch.nn.Module", device: "torch.device") -> "torch.nn.Module":
+    """The module, compiled on an NVIDIA GPU where `settings().torch_compile` asks for it: at its first call, and for each size anew.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
+    """
+    import torch
+
+    if device.type != "cuda" or not settings().torch_compile:
+        return module
+    # Tiles have few sizes: a form for each is faster than one for all.
+    return cast("torch.nn.Module", torch.compile(module, dynamic=False))
 
 
 def _device(name: str) -> "torch.device":

@@ -28,6 +28,7 @@ from core.image import RGB8
 from core.settings import settings
 from core.weight_hashes import sha256_of
 from runtimes.base import Placement
+from runtimes.conversion import convert
 from tests import awkward_models, networks
 from tests.engine_helpers import directory, run
 from tests.pictures import noise, png, scene
@@ -136,11 +137,22 @@ def test_added_files_are_upscalers_with_the_facts_of_their_files(added: Path, fi
         assert 0 < spec.seconds_per_mp[2] < 1000
         assert model_files.removable(spec)
         assert model_files.missing_files(spec) == []
-    assert upscalers.get("custom-esrgan").runtimes == ("torch",)
+    assert upscalers.get("custom-esrgan").runtimes == ("openvino", "torch")
     assert upscalers.get("custom-free").runtimes == ("openvino",)
     assert upscalers.get("custom-free").parameter_count == {2: 12 * 3 * 3 * 3}
     assert "32×32" in upscalers.get("custom-fixed").summary
     assert "luma only" in upscalers.get("custom-luma").summary
+
+
+def test_an_added_network_gives_the_same_pixels_converted(added: Path) -> None:
+    upscaler, picture = upscalers.create("custom-esrgan", 2), noise(31, 22)
+    assert upscaler.spec.runtime("auto", 2) == "torch"
+    source = upscaler.needs_conversion("openvino")
+    assert source is not None
+    assert convert(source, upscaler.small_sizes()).refused is None
+    assert upscaler.spec.runtime("auto", 2) == "openvino"
+    with upscaler.load("openvino", Placement(device="cpu")):
+        assert np.abs(upscaler(picture).astype(int) - enlarged("custom-esrgan", picture)).max() <= 1
 
 
 @pytest.mark.parametrize("upscaler_id", IDS)

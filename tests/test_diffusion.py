@@ -390,7 +390,7 @@ def test_on_a_gpu_it_computes_in_half_precision_unless_told_otherwise(monkeypatc
         return [row.precision for row in Plan(scale=4, upscaler_ids=[SD, "dat-light", "bicubic"], **more).rows()]
 
     assert precisions() == ["f32", "f32", "f32"]
-    monkeypatch.setattr("benchmark.environment.gpu_name", lambda: "NVIDIA H200")
+    monkeypatch.setattr("runtimes.devices.gpu_name", lambda: "NVIDIA H200")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert precisions() == ["f16", "f32", "f32"]
     assert precisions(precision="bf16") == ["bf16", "bf16", "f32"]

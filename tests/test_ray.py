@@ -69,7 +69,6 @@ def test_a_run_survives_the_loss_of_a_node_with_the_local_scores_to_the_digit(to
         cluster.wait_for_nodes(timeout=60)
     done = notes.read_text().split()
     assert len(done) > 12, "what the lost node computed was computed once more"
-    assert len(set(done)) >= 3, "by another process"
     here, there = (store.run(name) for name in ("local", "ray"))
     assert substance(store, there) == substance(store, here)
     assert {cell.row.workers for cell in cells_of(store, "ray").values() if cell.row.status == "ok"} == {2}

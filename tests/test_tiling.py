@@ -31,6 +31,31 @@ def test_cores_cover_each_pixel_once_and_tiles_are_small_enough(height: int, wid
     assert (covered == 1).all()
 
 
+@given(SIDES, SIDES, st.integers(9, 40), st.integers(0, 4), st.sampled_from([1, 4]))
+@settings(max_examples=300, deadline=None)
+def test_even_tiles_have_one_size_see_their_overlap_and_answer_for_each_pixel_once(
+    height: int, width: int, tile_px: int, overlap_px: int, multiple: int
+) -> None:
+    height, width, tile_px, overlap_px = (multiple * side for side in (height, width, tile_px, overlap_px))
+    tiles = plan_tiles(height, width, Tiling(tile_px, overlap_px, even=True), multiple)
+    covered = np.zeros((height, width), int)
+    for tile in tiles:
+        covered[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] += 1
+        assert not any(edge % multiple for edge in dataclasses.astuple(tile))
+        if len(tiles) > 1:
+            assert (tile.y1 - tile.y0, tile.x1 - tile.x0) == (min(height, tile_px), min(width, tile_px))
+        for start, end, core_start, core_end, side in (
+            (tile.y0, tile.y1, tile.core_y0, tile.core_y1, height),
+            (tile.x0, tile.x1, tile.core_x0, tile.core_x1, width),
+        ):
+            assert 0 <= start <= core_start <= core_end <= end <= side
+            assert start == 0 or core_start - start >= overlap_px
+            assert end == side or end - core_end >= overlap_px
+    assert (covered == 1).all()
+    # No more of them than the other way of cutting needs.
+    assert len(tiles) <= len(plan_tiles(height, width, Tiling(tile_px, overlap_px), multiple))
+
+
 @given(SIDES, SIDES, st.integers(2, 4))
 @settings(max_examples=50, deadline=None)
 def test_a_pixelwise_model_gives_the_same_with_tiles(height: int, width: int, scale: int) -> None:

@@ -121,6 +121,17 @@ def test_peak_memory_starts_anew() -> None:
     assert during - after == pytest.approx(200, abs=20)
 
 
+def test_each_runtime_has_an_estimate_and_measurements_of_its_own() -> None:
+    spec = upscalers.get("dat-light")
+    torch, openvino = (estimates.estimate(spec, 2, runtime, "f32", 1_000_000) for runtime in ("torch", "openvino"))
+    assert torch is not None
+    assert openvino is not None
+    assert openvino.seconds == pytest.approx(torch.seconds * spec.speedup["torch"] / spec.speedup["openvino"])
+    estimates.record(spec, 2, "openvino", "f32", 500_000, 7.0)
+    assert estimates.estimate(spec, 2, "openvino", "f32", 1_000_000) == estimates.Estimate(14.0, measured=True)
+    assert estimates.estimate(spec, 2, "torch", "f32", 1_000_000) == torch
+
+
 def test_a_measured_speed_replaces_the_estimate() -> None:
     spec = upscalers.get("opencv-espcn")
     guessed = estimates.estimate(spec, 2, "opencv", "f32", 1_000_000)

@@ -19,7 +19,7 @@ def expected_call_s(
 ) -> float | None:
     """Expected seconds of one call on the runtime that would be used, for an input of this height and width."""
     pixels = estimates.processed_pixels(spec, scale, *size)
-    expected = estimates.estimate(spec, scale, spec.runtime(), default_precision(spec), pixels, options)
+    expected = estimates.estimate(spec, scale, spec.runtime("auto", scale, options), default_precision(spec), pixels, options)
     return expected.seconds if expected else None
 
 

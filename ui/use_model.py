@@ -21,6 +21,6 @@ def use_model(job: Comparison) -> None:
 def _show(use: Use) -> None:
     st.caption(plain(use.summary))
     if use.command and use.python:
-        st.code(use.command, language="bash", wrap_lines=True)
-        st.code(use.python, language="python", wrap_lines=True)
+        st.code(use.command, language=None, wrap_lines=True)
+        st.code(use.python, language=None, wrap_lines=True)
     st.html(definition_list(use.facts))

@@ -120,5 +120,5 @@ def upscale(
     """
     upscaler = create(upscaler_id, scale, options, tile_px=tile_px)
     image = np.ascontiguousarray(np.asarray(picture.convert("RGB")))
-    with upscaler.load(upscaler.spec.runtime(runtime), Placement()):
+    with upscaler.load(upscaler.spec.runtime(runtime, scale, upscaler.options), Placement()):
         return Image.fromarray(upscaler(image, seed=seed))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError, UsageError, WeightsError
 from core.image import RGB8
-from core.weights import LocatedWeights, WeightFile, locate
+from core.weights import LocatedWeights, WeightFile, locate, status
 from runtimes import RUNTIMES
 from runtimes.base import F32, NetworkSource, Placement, Session
 from runtimes.tiling import Tile, Tiling, plan_tiles, run_tiled
@@ -123,6 +123,30 @@ class Upscaler(ABC):
             raise ValueError(f"Expected uint8 (H, W, 3); got {image.dtype} {image.shape}.")
         return np.ascontiguousarray(self._run(image, self.spec.seed_for(seed), progress))
 
+    def needs_conversion(self, runtime: str, *, reads_weights: bool = True) -> NetworkSource | None:
+        """The network that must be converted before it can run on `runtime`; None where nothing must.
+
+        Parameters
+        ----------
+        runtime:
+            Id of the runtime.
+        reads_weights:
+            Whether weight files are read to tell their hashes. To show a state, those remembered of unchanged files will do.
+
+        Raises
+        ------
+        core.errors.WeightsError
+            A weight file is missing or damaged.
+        """
+        return None
+
+    def expect(self, height: int, width: int) -> None:  # noqa: B027 - most have nothing to do
+        """Do ahead what only the first picture of this size needs; part of loading, not of a call. Raises what `load` raises."""
+
+    def small_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of small pictures on which a converted network is compared with the original; the first is no square."""
+        return [(self._side(short), self._side(long)) for short, long in ((24, 56), (40, 33), (17, 17))]
+
     def _run(self, image: RGB8, seed: int | None, progress: Progress | None) -> RGB8:
         """Enlarge a picture; its pixels have been checked. `seed` is a number where the spec is stochastic."""
         tiles = self._tiles(*image.shape[:2])
@@ -163,9 +187,11 @@ class Upscaler(ABC):
     def _unload(self) -> None:
         """Release the network."""
 
-    def _locate(self, files: Sequence[WeightFile]) -> dict[WeightFile, LocatedWeights]:
+    def _locate(
+        self, files: Sequence[WeightFile], find: Callable[[WeightFile], LocatedWeights | None] = locate
+    ) -> dict[WeightFile, LocatedWeights]:
         """Find weight files and remember them. Raises `core.errors.WeightsError` when one is missing or can't be read."""
-        found = [(file, locate(file)) for file in files]
+        found = [(file, find(file)) for file in files]
         missing = [file for file, place in found if place is None]
         if missing:
             raise WeightsError(f"{self.spec.name} needs {listed(missing)}: {self.spec.remedy(missing)}")
@@ -203,9 +229,23 @@ class NetworkUpscaler(Upscaler):
         """The weight files that the options ask for."""
         return self.spec.required_weights(self.scale)
 
+    def needs_conversion(self, runtime: str, *, reads_weights: bool = True) -> NetworkSource | None:
+        """See `Upscaler.needs_conversion`."""
+        if runtime != "openvino" or "torch" not in self.spec.runtimes:
+            return None
+        self._locate(self._files(), locate if reads_weights else lambda file: status(file).located)
+        source = self._source()
+        return source if source.module is not None else None
+
     def _load(self, runtime: str, placement: Placement) -> None:
         self._locate(self._files())
         self._session = RUNTIMES.get(runtime).open(self._source(), placement)
+
+    def expect(self, height: int, width: int) -> None:
+        """See `Upscaler.expect`."""
+        # Where it matters all tiles have one size.
+        tile = self._tiles(height, width)[0]
+        self.session.expect(self._side(tile.y1 - tile.y0), self._side(tile.x1 - tile.x0))
 
     def _unload(self) -> None:
         self.session.close()

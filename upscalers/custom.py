@@ -32,6 +32,7 @@ from upscalers.custom_store import AddedModel, Fingerprint, fingerprint
 from upscalers.luma import enlarge_luma
 from upscalers.model_facts import ModelFacts
 from upscalers.model_rules import MAX_BYTES, exceeds_limits, is_damaged, one_line
+from upscalers.network_code import code_version
 from upscalers.spec import Aim, OptionValue, UpscalerSpec
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ __all__ = ["AddedUpscaler", "Fingerprint", "add", "facts_of", "fingerprint", "is
 
 MAX_NAME_CHARACTERS = 60
 MAX_FILE_NAME_CHARACTERS = 120
+PER_SIZE = ("DAT",)
+"""Architectures that are compiled for each size of their input, see `runtimes.base.NetworkSource.compile_per_size`."""
 PUNCTUATION = " .,+-_()'&@"
 """What names may have beside letters and digits: nothing that a page could take for a link, a picture or a colour."""
 
@@ -58,7 +61,13 @@ class AddedUpscaler(NetworkUpscaler):
         weights = self.weights[0]
         if self._facts.format == "onnx":
             return NetworkSource(key=weights.sha256, onnx=weights.path)
-        return NetworkSource(key=weights.sha256, module=self._module)
+        return NetworkSource(
+            key=weights.sha256,
+            module=self._module,
+            code=code_version(),
+            channels=self._facts.channels,
+            compile_per_size=self._facts.architecture in PER_SIZE,
+        )
 
     def _module(self) -> "torch.nn.Module":
         from upscalers.spandrel_files import as_module, open_network
@@ -193,7 +202,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
     """Raises `ValueError` when the facts do not fit together."""
     facts = model.facts
     file = WeightFile(name=f"{model_id}/{model.stored_name}", source=AddedSource(), sha256=model.sha256, size_bytes=facts.size_bytes)
-    strict = facts.fixed_side_px is not None
+    strict, compiled_per_size = facts.fixed_side_px is not None, facts.architecture in PER_SIZE
     # What a tile of a fixed size costs is paid for its core only.
     useful_px = (facts.tile_px - 2 * facts.overlap_px) ** 2 if strict else facts.sample_px
     return UpscalerSpec(
@@ -203,15 +212,16 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
         summary=" ".join([f"Your own {facts.architecture} model, from {model.file_name}.", *facts.notes()]),
         aim=model.aim,
         scales=(facts.scale,),
-        runtimes=("openvino",) if facts.format == "onnx" else ("torch",),
+        runtimes=("openvino",) if facts.format == "onnx" else ("openvino", "torch"),
         license="unknown",
         reference="",
         weights={facts.scale: (file,)},
-        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict)},
+        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict, even=compiled_per_size)},
         min_side_px=facts.min_side_px,
         multiple_of_px=facts.multiple_of_px,
         parameter_count={facts.scale: facts.parameters},
         seconds_per_mp={facts.scale: facts.sample_s / useful_px * 1e6 * facts.sample_gflops / REFERENCE_GFLOPS},
+        speedup={} if facts.format == "onnx" else {"openvino": 2.5 if facts.architecture in PER_SIZE else 1.15},
         build=functools.partial(AddedUpscaler, facts=facts),
     )
 

@@ -67,7 +67,7 @@ def _row(
         summary=summary,
         aim="vivid",
         scales=tuple(weights),
-        runtimes=("torch",),
+        runtimes=("openvino", "torch"),
         license=license_id,
         reference=reference,
         weights=weights,
@@ -77,6 +77,7 @@ def _row(
         parameter_count=parameter_count,
         trained_for=trained_for,
         seconds_per_mp=seconds_per_mp,
+        speedup={"openvino": 1.15},
         build=build,
     )
 

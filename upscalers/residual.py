@@ -14,6 +14,7 @@ from core.weights import HuggingFaceSource, WeightFile
 from runtimes.base import NetworkSource, Placement
 from runtimes.tiling import Tiling
 from upscalers.base import NetworkUpscaler, enlarge_rgb
+from upscalers.network_code import code_version
 from upscalers.spec import UpscalerSpec
 from upscalers.state_dicts import read_state_dict
 
@@ -25,7 +26,7 @@ class ResidualUpscaler(NetworkUpscaler):
     """One of the networks, of the size that the tensors in its weight file ask for."""
 
     def _source(self) -> NetworkSource:
-        return NetworkSource(key=self.weights_sha256 or "", module=self._module)
+        return NetworkSource(key=self.weights_sha256 or "", module=self._module, code=code_version())
 
     def _module(self) -> "torch.nn.Module":
         import torch
@@ -88,7 +89,7 @@ SPECS = (
         summary="Four hundred convolutions deep, with balanced attention. Only its x4 weights are published; x2 and x3 need your own.",
         aim="faithful",
         scales=(2, 3, 4),
-        runtimes=("torch",),
+        runtimes=("openvino", "torch"),
         license="Apache-2.0",
         reference="https://arxiv.org/abs/1807.02758",
         weights={
@@ -104,6 +105,7 @@ SPECS = (
         parameter_count={2: 15_441_667, 3: 15_626_307, 4: 15_589_379},
         trained_for="bicubic",
         seconds_per_mp={2: 320.0, 3: 320.0, 4: 330.0},
+        speedup={"openvino": 1.15},
         build=RCANUpscaler,
     ),
     UpscalerSpec(
@@ -113,7 +115,7 @@ SPECS = (
         summary="Densely connected residual units with balanced attention: very faithful and very slow.",
         aim="faithful",
         scales=(2, 3, 4),
-        runtimes=("torch",),
+        runtimes=("openvino", "torch"),
         license="Apache-2.0",
         reference="https://arxiv.org/abs/1906.12021",
         weights={
@@ -128,6 +130,7 @@ SPECS = (
         parameter_count={2: 34_163_455, 3: 34_348_095, 4: 34_311_167},
         trained_for="bicubic",
         seconds_per_mp={2: 700.0, 3: 700.0, 4: 700.0},
+        speedup={"openvino": 1.15},
         build=ResidualUpscaler,
     ),
 )

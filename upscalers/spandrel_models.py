@@ -11,6 +11,7 @@ from core.image import RGB8
 from core.weights import WeightFile
 from runtimes.base import NetworkSource
 from upscalers.base import NetworkUpscaler, enlarge_rgb
+from upscalers.network_code import code_version
 from upscalers.state_dicts import read_state_dict
 
 if TYPE_CHECKING:
@@ -23,9 +24,17 @@ class SpandrelUpscaler(NetworkUpscaler):
 
     architecture: str | None = None
     """spandrel's name of the only kind of network that is accepted; None accepts all."""
+    compile_per_size = False
+    """See `runtimes.base.NetworkSource.compile_per_size`."""
 
     def _source(self) -> NetworkSource:
-        return NetworkSource(key=self.weights_sha256 or "", module=self._module)
+        return NetworkSource(
+            key=f"{self.weights_sha256}{self._blend()}", module=self._module, code=code_version(), compile_per_size=self.compile_per_size
+        )
+
+    def _blend(self) -> str:
+        """What the options change in the weights."""
+        return ""
 
     def _module(self) -> "torch.nn.Module":
         return for_inference(self._checked(read_state_dict(self.weights[0].path)))
@@ -68,8 +77,8 @@ class DenoisingUpscaler(SpandrelUpscaler):
         files = self.spec.weights[int(self.scale)]
         return tuple(file for file in files if not file.optional or self._strength < 1)
 
-    def _source(self) -> NetworkSource:
-        return NetworkSource(key=f"{self.weights_sha256}:denoise={self._strength:g}", module=self._module)
+    def _blend(self) -> str:
+        return f":denoise={self._strength:g}"
 
     def _module(self) -> "torch.nn.Module":
         if len(self.weights) == 1:

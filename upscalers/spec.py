@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from core.errors import UsageError, WeightsError
 from core.weights import AddedSource, WeightFile
 from core.weights import status as weight_status
-from runtimes import RUNTIMES
+from runtimes import RUNTIMES, converted
 from runtimes.base import Precision
+from runtimes.converted import Entry
+from runtimes.devices import accelerates_torch
 from runtimes.tiling import Tiling
 from upscalers.weight_folder import misnamed_folder
 
@@ -140,6 +142,8 @@ class UpscalerSpec:
     seconds_per_mp: Mapping[int, float] = field(default_factory=dict)
     """Warm seconds per input megapixel in f32, scaled to a machine that multiplies matrices at 100 GFLOP/s. Measured, or counted from
     operations where the weights were not at hand. For estimates only; what is measured on a machine replaces it there."""
+    speedup: Mapping[str, float] = field(default_factory=dict)
+    """How many times as fast as `seconds_per_mp` it is on a runtime; 1 for those that are not named."""
     work: "Callable[[Mapping[str, OptionValue]], float]" = field(default=lambda _: 1.0)
     """How much more work its options cause than their defaults; estimates and measured speeds are stated per unit of it."""
     build: "Build"
@@ -186,14 +190,54 @@ class UpscalerSpec:
                 raise UsageError(f"{self.id} has no option {name!r}. {has}")
         return {name: parameter.parse(self.id, given.get(name, parameter.default)) for name, parameter in known.items()}
 
-    def runtime(self, wanted: str = "auto") -> str:
-        """The runtime to use: `wanted`, or with `auto` the fastest that is installed. Raises `UsageError`."""
+    def runtime(
+        self,
+        wanted: str = "auto",
+        scale: float | None = None,
+        options: "Mapping[str, OptionValue] | None" = None,
+        precision: Precision = "f32",
+    ) -> str:
+        """The runtime to use: `wanted`, or with `auto` the fastest that can begin at once.
+
+        Parameters
+        ----------
+        wanted:
+            Id of a runtime, or `auto`.
+        scale, options:
+            What it is to be used for. Without a scale, `auto` gives none that needs a conversion first.
+        precision:
+            What it must be able to compute in; where none can, `auto` gives one all the same.
+
+        Raises
+        ------
+        UsageError
+            It does not run on `wanted`.
+        """
         if wanted == "auto":
-            return next((name for name in self.runtimes if RUNTIMES.get(name).unavailable_reason() is None), self.runtimes[0])
+            # On a GPU nothing is faster than PyTorch.
+            order = sorted(self.runtimes, key=lambda name: name != "torch") if accelerates_torch() else self.runtimes
+            installed = [name for name in order if RUNTIMES.get(name).unavailable_reason() is None]
+            able = [name for name in installed if precision in RUNTIMES.get(name).precisions]
+            return next((name for name in able if self.is_ready_on(name, scale, options)), (able or installed or self.runtimes)[-1])
         RUNTIMES.get(wanted)
         if wanted not in self.runtimes:
             raise UsageError(f"{self.id} runs on {', '.join(self.runtimes)}, not on {wanted}.")
         return wanted
+
+    def is_ready_on(self, runtime: str, scale: float | None, options: "Mapping[str, OptionValue] | None" = None) -> bool:
+        """Whether it can begin on `runtime` at once, as far as conversions go."""
+        if runtime != "openvino" or "torch" not in self.runtimes:
+            return True
+        entry = None if scale is None else self.conversion(scale, options)
+        return entry is not None and entry.refused is None
+
+    def conversion(self, scale: float, options: "Mapping[str, OptionValue] | None" = None) -> Entry | None:
+        """What is stored of its network converted for OpenVINO; None when that is still to be done, or its weights are missing."""
+        try:
+            source = self.build(self, scale, self.options(options or {})).needs_conversion("openvino", reads_weights=False)
+        except (UsageError, WeightsError):
+            return None
+        return None if source is None else converted.find(source)
 
     def seed_for(self, given: int | None) -> int | None:
         """The seed of a call: None for a method that draws nothing, and never None for one that does. Raises `UsageError`."""

@@ -52,7 +52,7 @@ def _command(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str
         words += ["--option", f"{spec.id}.{name}={value}"]
     if row.seed is not None:
         words += ["--seed", str(row.seed)]
-    if row.runtime != spec.runtime():
+    if row.runtime != spec.runtime("auto", row.scale, row.options):
         words += ["--runtime", row.runtime]
     if spec.group != "Classical" and row.precision != default_precision(spec):
         words += ["--precision", row.precision]
@@ -65,7 +65,7 @@ def _python(spec: UpscalerSpec, row: Row, given: dict[str, OptionValue]) -> str:
     keywords = [f"scale={row.scale:g}", *(f"{name}={value!r}" for name, value in given.items())]
     if row.seed not in (None, DEFAULT_SEED):
         keywords.append(f"seed={row.seed}")
-    if row.runtime != spec.runtime():
+    if row.runtime != spec.runtime("auto", row.scale, row.options):
         keywords.append(f"runtime={row.runtime!r}")
     if row.tile_limit is not None:
         keywords.append(f"tile_px={row.tile_limit}")

@@ -11,7 +11,8 @@ import numpy as np
 from cases import Case
 from numpy.typing import NDArray
 
-from benchmark.environment import gpu_name, machine_facts, processor_name
+from benchmark.environment import machine_facts, processor_name
+from runtimes.devices import gpu_name
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 REPEATABLE = 0.15
