@@ -94,6 +94,9 @@ def test_a_kill_around_a_commit_loses_nothing_that_was_saved_and_leaves_no_half(
     assert len(before) > 0
     kinds = {problem.kind for problem in problems(store)}
     assert kinds == ({"orphan"} if fault.startswith("before") else set())
+    # What a power failure may leave as well.
+    (store.run("test").folder / ".half.png.x").write_bytes(b"half")
+    (store.run("test").folder / f"{'0' * 64}.png").write_bytes(b"of no row")
     done = run_command("run", "--dataset", folder, *SLOW, "--run", "test")
     assert done.returncode == 0, done.stderr
     assert problems(store) == []
