@@ -67,6 +67,7 @@ class DatasetRun:
         self._workers = workers
         self._keep_images = keep_images
         self._stopped = False
+        self._over = False
         self._models: dict[tuple[str, int], RunModel] = {}
         self._lane_lock = threading.Lock()
         self._results: queue.SimpleQueue[CellResult] = queue.SimpleQueue()
@@ -78,6 +79,8 @@ class DatasetRun:
 
     def cancel(self, reason: str = STOPPED) -> None:
         """Stop, from any thread: the processes end at once, and what was not saved waits for the next time."""
+        if self._over:
+            return
         log.info("Run %s: %s", self.id, reason)
         self._stopped = True
         self._end_processes()
@@ -312,6 +315,7 @@ class DatasetRun:
 
     def _end(self, state: str, reason: str | None = None) -> None:
         """Note how the run ended, where there is room for a note, and tell."""
+        self._over = True
         try:
             with Store.open() as store:
                 store.set_state(store.run(self.id), state, reason)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmark import run_folder
+from benchmark.cells import CellResult
 from benchmark.local_engine import LocalEngine
 from benchmark.run_folder import working_on
 from benchmark.store import Store
@@ -151,6 +152,26 @@ def test_the_same_run_again_computes_nothing_again(store: Store, tmp_path: Path)
     before = list(store.finished(store.run("test")))
     assert compute(store, plan)["state"] == "done"
     assert list(store.finished(store.run("test"))) == before
+
+
+def test_what_a_run_knows_of_its_models_outlives_an_interruption(store: Store, tmp_path: Path) -> None:
+    """A model that was given up is not tried again, and one whose weights are others now is not mixed with its earlier results."""
+    folder = make_set(tmp_path / "set", 3)
+    plan = plan_of(folder, upscaler_ids=("fake-crash", "fake-good"))
+    waiting = store.waiting(store.create("test", plan))
+    earlier = []
+    for cell in waiting:
+        row = cell.row.model_copy(update={"stage": "done"})
+        if row.upscaler == "fake-crash" and cell.picture < "2":
+            row.status, row.reason = "crashed", "The model crashed."
+            earlier.append(CellResult(cell.id, row))
+        elif row.upscaler == "fake-good" and cell.picture == "0.png":
+            row.status, row.weights_sha256 = "ok", "a" * 64
+            earlier.append(CellResult(cell.id, row, pixels_sha256="b" * 64))
+    store.save(earlier, {"processor": "Abacus 5"})
+    assert compute(store, plan)["state"] == "done"
+    assert statuses(store) == {"fake-crash": ["crashed", "crashed", "skipped"], "fake-good": ["ok", "unavailable", "unavailable"]}
+    assert "Its weights are not those of this run's earlier results" in (cells_of(store)["1.png", "fake-good"].row.reason or "")
 
 
 def test_more_workers_give_the_same_scores_and_say_so_in_their_rows(store: Store, tmp_path: Path) -> None:

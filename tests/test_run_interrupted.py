@@ -78,10 +78,10 @@ def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(
     assert "Traceback" not in errors
     assert store.run("test").state == "stopped"
     assert 7 <= saved(store) < 12
-    done = run_command("run", "--dataset", folder, *SLOW, "--run", "test", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["cells_done"] == 12
     if number == signal.SIGINT:
+        done = run_command("run", "--dataset", folder, *SLOW, "--run", "test", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["cells_done"] == 12
         assert_as_undisturbed(store, folder)
 
 
@@ -94,6 +94,9 @@ def test_a_kill_around_a_commit_loses_nothing_that_was_saved_and_leaves_no_half(
     assert len(before) > 0
     kinds = {problem.kind for problem in problems(store)}
     assert kinds == ({"orphan"} if fault.startswith("before") else set())
+    # What a power failure may leave as well.
+    (store.run("test").folder / ".half.png.x").write_bytes(b"half")
+    (store.run("test").folder / f"{'0' * 64}.png").write_bytes(b"of no row")
     done = run_command("run", "--dataset", folder, *SLOW, "--run", "test")
     assert done.returncode == 0, done.stderr
     assert problems(store) == []
@@ -161,4 +164,4 @@ def test_three_kills_at_random_moments_change_nothing(folder: Path, store: Store
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_thirty_kills_at_random_moments_change_nothing(tmp_path: Path, store: Store) -> None:
-    storm(make_set(tmp_path / "many", 40), store, 30, seed=2)
+    storm(make_set(tmp_path / "many", 120), store, 30, seed=2)

@@ -141,6 +141,13 @@ def test_failed_cells_wait_again_only_when_that_is_asked_for(pictures: Path, sto
     assert (store.counts(run).failed, store.counts(run).done) == (0, 1)
 
 
+def test_runs_keep_their_order_when_the_clock_is_set_back(pictures: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for day, name in ((3, "first"), (2, "second"), (1, "third")):
+        monkeypatch.setattr(jobs, "now", lambda day=day: f"2026-11-0{day}T00:00:00.000+00:00")
+        store.create(name, plan_of(pictures))
+    assert [run.name for run in store.runs()] == ["first", "second", "third"]
+
+
 def test_the_comparisons_of_the_app_are_indexed_and_left_alone(store: Store, tmp_path: Path) -> None:
     root = tmp_path / "comparisons"
     kept, gone = (
