@@ -195,10 +195,10 @@ import sys
 import numpy as np
 from benchmark.plan import Plan
 from benchmark.runner import model_key
-from benchmark.worker import _Bench
+from benchmark.worker import ModelBench
 import upscalers
 row = Plan(scale=4, upscaler_ids=[{COMPACT.upscaler!r}]).rows()[0]
-bench, key = _Bench(), model_key(row, upscalers.get(row.upscaler))
+bench, key = ModelBench(), model_key(row, upscalers.get(row.upscaler))
 quiet = lambda done, total: None
 loaded = bench.load(key, progress=quiet)
 called = bench.call(key, "token", np.zeros((20, 30, 3), np.uint8), None, progress=quiet)
