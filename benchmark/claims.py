@@ -84,6 +84,8 @@ class Measured:
     """Whether the weights are those of the catalogue; True for methods without any."""
     run: str
     """Name of the run."""
+    in_tiles: bool = False
+    """Whether pictures were cut for a model that looks at all of a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +219,10 @@ def _obstacle(spec: UpscalerSpec, claim: Claim) -> str:
     if claim.metric == PARAMETERS:
         return f"How many numbers {spec.name} has learnt at x{claim.scale} is not known."
     state = spec.status(claim.scale)
+    if state.kind == "download":
+        return f"Its weights are not here: upscale-bench weights fetch {spec.id}"
     if state.kind != "ready":
-        return state.reason or f"Its weights are not here: upscale-bench weights fetch {spec.id}"
+        return state.reason or state.kind
     return f"No run has measured it on {claim.dataset} at x{claim.scale}."
 
 
@@ -241,6 +245,8 @@ def _objection(measured: Measured, claim: Claim) -> str:
     whole = PICTURES.get(claim.dataset)
     if whole is not None and measured.pictures != whole:
         return f"Measured on {measured.pictures} pictures; {claim.dataset} has {whole}."
+    if measured.in_tiles:
+        return "Measured in tiles, which change what this model gives."
     if measured.value is None or not math.isfinite(measured.value):
         return "Its mean is not defined: a picture has no such score."
     return ""

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import catalogue, comparing, models, preparing, ranking, running, tile_audit, verifying, weights
+from cli import catalogue, claiming, comparing, models, preparing, ranking, running, tile_audit, verifying, weights
 from cli.address import LOCALHOST, SHARED, check_address, is_own
 from cli.output import make_folder
 from core.errors import AppError
@@ -29,6 +29,7 @@ app.command("prepare")(preparing.prepare_upscalers)
 app.command()(tile_audit.tile_audit)
 app.command()(running.run)
 app.command()(ranking.leaderboard)
+app.command()(claiming.claims)
 app.command()(verifying.verify)
 
 weights_app = typer.Typer(no_args_is_help=True, help="The weight files of the upscalers.")

@@ -61,21 +61,27 @@ def bare_loop(paths: list[Path]) -> float:
     return time.perf_counter() - started
 
 
-class MemoryWatch:
-    """Resident memory of a process and all below it, sampled."""
+class ProcessWatch:
+    """Memory and processor time of all processes below this one, sampled."""
 
     def __init__(self) -> None:
         self.samples_mib: list[float] = []
+        self._cpu_s: dict[int, float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "MemoryWatch":
+    def __enter__(self) -> "ProcessWatch":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of all of them so far, imports included."""
+        return sum(self._cpu_s.values())
 
     def growth_mib(self) -> float:
         """Median of the last fifth less that of the second fifth: the first holds imports."""
@@ -88,16 +94,17 @@ class MemoryWatch:
             for child in psutil.Process().children(recursive=True):
                 try:
                     total += child.memory_info().rss
+                    self._cpu_s[child.pid] = sum(child.cpu_times()[:2])
                 except psutil.NoSuchProcess:
                     continue
             self.samples_mib.append(total / MIB)
 
 
-def dataset_run(folder: Path, name: str) -> tuple[float, float, MemoryWatch]:
+def dataset_run(folder: Path, name: str) -> tuple[float, float, ProcessWatch]:
     """Seconds of a run, from its first result on and with the start of all processes, and its memory."""
     started = time.perf_counter()
     plan = RunPlan(datasets=(open_folder(folder),), scales=(SCALE,), upscaler_ids=UPSCALERS)
-    with Store.open() as store, MemoryWatch() as memory:
+    with Store.open() as store, ProcessWatch() as watch:
         store.create(name, plan)
         engine = LocalEngine()
         first: tuple[float, int] | None = None
@@ -113,7 +120,7 @@ def dataset_run(folder: Path, name: str) -> tuple[float, float, MemoryWatch]:
     assert first is not None
     total = len(UPSCALERS) * len(plan.datasets[0])
     assert finished == total, f"{finished} of {total} are done"
-    return (now - first[0]) / (total - first[1]) * total, now - started, memory
+    return (now - first[0]) / (total - first[1]) * total, now - started, watch
 
 
 def main() -> None:
@@ -128,15 +135,20 @@ def main() -> None:
         paths = make_pictures(folder, count)
         ratios, whole = [], []
         for turn in range(ROUNDS):
+            bare_cpu_s = time.process_time()
             bare_s = bare_loop(paths)
-            steady_s, all_s, memory = dataset_run(folder, f"turn-{turn}")
+            bare_cpu_s = time.process_time() - bare_cpu_s
+            steady_s, all_s, watch = dataset_run(folder, f"turn-{turn}")
             ratios.append(bare_s / steady_s)
             whole.append(bare_s / all_s)
             results = count * len(UPSCALERS)
             print(
                 f"{results} results: bare loop {results / bare_s:.1f}/s, run {results / steady_s:.1f}/s ({ratios[-1]:.0%}), "
-                f"with its start {results / all_s:.1f}/s ({whole[-1]:.0%}); memory {max(memory.samples_mib):.0f} MiB at most, "
-                f"{memory.growth_mib():+.1f} MiB from the second fifth to the last"
+                f"with its start {results / all_s:.1f}/s ({whole[-1]:.0%})"
+            )
+            print(
+                f"  processor time a result: {1000 * bare_cpu_s / results:.1f} ms, {1000 * watch.cpu_s / results:.1f} ms; memory "
+                f"{max(watch.samples_mib):.0f} MiB at most, {watch.growth_mib():+.1f} MiB from the second fifth to the last"
             )
     print(f"median: {statistics.median(ratios):.0%} of the bare loop, {statistics.median(whole):.0%} with its start")
 

@@ -60,6 +60,7 @@ def test_a_claim_holds_within_its_tolerance_and_not_beyond(value: float, status:
     [
         ({"lr": "bicubic"}, "other small pictures (bicubic)"),
         ({"verified_weights": False}, "weights that are not the catalogue's"),
+        ({"in_tiles": True}, "Measured in tiles"),
         ({"pictures": 4}, "on 4 pictures; Set5 has 5"),
         ({"value": None}, "not defined"),
         ({"value": float("inf")}, "not defined"),

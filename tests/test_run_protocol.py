@@ -10,7 +10,7 @@ import pytest
 from benchmark.run_plan import GIVEN
 from benchmark.run_summary import document
 from benchmark.store import Store
-from tests.run_helpers import compute, plan_of, problems
+from tests.run_helpers import compute, plan_of, problems, run_command
 
 INTERPOLATORS = ("nearest", "bilinear", "bicubic", "lanczos")
 QUICK_NETWORKS = ("opencv-espcn", "opencv-fsrcnn")
@@ -48,6 +48,11 @@ def test_bicubic_gives_the_published_table_of_set5_and_set14(store: Store, test_
         luma = found[place]["scores"]["y"]
         assert luma["psnr_db"] == pytest.approx(psnr_db, abs=0.005), place
         assert luma["ssim"] == pytest.approx(ssim, abs=0.0002), place
+    told = json.loads(run_command("claims", "--json").stdout)
+    judged = [claim for claim in told["claims"] if claim["system"] == "bicubic" and claim["dataset"] in ("Set5", "Set14")]
+    assert [claim["status"] for claim in judged] == ["reproduced"] * 12
+    assert {claim["run"] for claim in judged} == {"test"}
+    assert told["counts"] == {"reproduced": 12 + 4, "not measurable here": 61}, "and the four counts of parameters"
 
 
 def assert_expected(store: Store, test_data: Path, lr: str, scale: int, wanted: tuple[str, ...] | None) -> None:

@@ -12,7 +12,7 @@ from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import byte_limit, safe_stem
 from core.settings import MIB
-from ui.picture_choice import UPLOAD_TYPES
+from ui.picture_choice import MAX_UPLOAD_MB, UPLOAD_TYPES
 from ui.state import Chosen, choose, put_small
 
 SMALL_HELP = (
@@ -24,7 +24,9 @@ SMALL_HELP = (
 def small_version(*, disabled: bool) -> Chosen | None:
     """Ask for the small picture that belongs to the original; one that can't be used leaves none, with one line below."""
     key = f"small upload {st.session_state.get('small_turn', 0)}"
-    uploaded = st.file_uploader("I have the small version too", UPLOAD_TYPES, key=key, help=SMALL_HELP, disabled=disabled)
+    uploaded = st.file_uploader(
+        "I have the small version too", UPLOAD_TYPES, key=key, help=SMALL_HELP, disabled=disabled, max_upload_size=MAX_UPLOAD_MB
+    )
     upload_id = uploaded.file_id if uploaded else None
     if st.session_state.get("small_upload_id") != upload_id:
         st.session_state.update(small_upload_id=upload_id, small=None, small_error=None)

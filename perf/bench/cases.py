@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import upscalers
+
 if TYPE_CHECKING:
     import torch
 
@@ -72,7 +74,10 @@ def _opencv(weights: "Weights", upscaler: str, file: str, model: str, scale: int
     if path is None:
         return None
     seed = Contender("cv2.dnn_superres", "dnn_superres", {"weights": str(path), "model": model, "scale": scale})
-    way = (seed, ours(upscaler, scale, "opencv"), ours(upscaler, scale, "openvino"), ours(upscaler, scale, "openvino", "bf16"))
+    runtimes = upscalers.get(upscaler).runtimes
+    way = (seed, *(ours(upscaler, scale, runtime) for runtime in runtimes))
+    if "openvino" in runtimes:
+        way = (*way, ours(upscaler, scale, "openvino", "bf16"))
     # dnn_superres enlarges the colour channels itself; CATALOGUE's tolerance for that is one level more.
     return Case(f"{upscaler}-x{scale}", f"{file} x{scale}", width, height, way, max_levels=2, on_gpu=False)
 
