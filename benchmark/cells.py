@@ -17,11 +17,11 @@ import numpy as np
 from benchmark import given_small
 from benchmark.degradation import DEFAULT_DOWNSCALE, crop_to_multiple, downscale
 from benchmark.failures import failure_of
-from benchmark.preparation import Prepared
+from benchmark.preparation import SMALLEST_FOR_HALF_PX, Prepared, needs_f32
 from benchmark.schema import ImageFacts, Mode, Region, Row
 from benchmark.scoring import Layers, score_row
 from benchmark.timing import ContentionMeter, median, percentile
-from core.errors import ImageError
+from core.errors import ImageError, UnavailableError
 from core.files import write_atomically
 from core.image import ALPHA8, RGB8, Picture, decode, encode_png, read_file, resize_alpha
 from core.image_decode import FRAMES_USED
@@ -202,6 +202,10 @@ def _computed(cell: CellTask, task: PictureTask, ready: _Ready, desk: _Desk) -> 
     """Call the model, score its result and keep it where that was asked for."""
     row, pictures = cell.row.model_copy(), ready.pictures
     token = f"{task.original_sha256}:{task.small_sha256}:{task.scale}"
+    if row.precision != "f32" and needs_f32(pictures.small):
+        raise UnavailableError(
+            f"Small pictures with a side under {SMALLEST_FOR_HALF_PX} px take f32 only; the run asks for {row.precision}."
+        )
     row.was_warm = cell.key in desk.bench.called
     with desk.meter.measure(os.getpid()):
         called = desk.bench.call(cell.key, token, pictures.small, row.seed, progress=desk.progress)
@@ -211,6 +215,7 @@ def _computed(cell: CellTask, task: PictureTask, ready: _Ready, desk: _Desk) -> 
             seconds = desk.bench.repeat(cell.key, token, row.seed, progress=desk.progress)
         assert seconds is not None
         warm_s.append(seconds)
+    row.load_s = None if row.load_s is None else row.load_s + called.expect_s
     row.first_s, row.repeats = called.seconds, len(warm_s)
     if warm_s:
         row.warm_p50_s, row.warm_p95_s = median(warm_s), percentile(warm_s, 0.95)

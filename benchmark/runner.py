@@ -15,7 +15,7 @@ from typing import cast
 
 import upscalers
 from benchmark import estimates, jobs
-from benchmark.preparation import Prepared, prepare
+from benchmark.preparation import Prepared, needs_f32, prepare
 from benchmark.schema import Row
 from benchmark.scoring import Layers, score_more, score_row
 from benchmark.scoring_process import ScoringProcess
@@ -31,8 +31,6 @@ from upscalers.spec import UpscalerSpec
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.2
-SMALLEST_FOR_HALF_PX = 16
-"""Shorter sides are computed in f32 whatever was asked for: half the bits of a few pixels give colours that were never there."""
 
 
 @dataclass(eq=False)
@@ -84,7 +82,7 @@ class ComparisonRun:
             return
         self.job.state = "running"
         self._pictures = prepare(self.directory, self.job)
-        if min(self._pictures.small.shape[:2]) < SMALLEST_FOR_HALF_PX:
+        if needs_f32(self._pictures.small):
             for row in self.job.rows:
                 row.precision = row.precision if row.given else "f32"
         self._save()

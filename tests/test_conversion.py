@@ -16,6 +16,7 @@ import pytest
 import upscalers
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.store import Store
 from benchmark.timing import machine_lock
 from core.errors import UnavailableError
 from runtimes import converted
@@ -25,6 +26,7 @@ from runtimes.openvino_runtime import OpenVINORuntime, OpenVINOSession, SizedSes
 from tests import networks
 from tests.engine_helpers import run, wait_until
 from tests.pictures import noise, png, scene
+from tests.run_helpers import compute, make_set, plan_of
 from tests.test_openvino_runtime import has_bf16
 from upscalers.preparing import PreparationCancelledError, distance_from_f32, is_to_be_prepared, prepare
 
@@ -194,11 +196,11 @@ def test_what_is_ready_answers_without_pytorch(written) -> None:
 import sys
 import numpy as np
 from benchmark.plan import Plan
-from benchmark.runner import _key
-from benchmark.worker import _Bench
+from benchmark.runner import model_key
+from benchmark.worker import ModelBench
 import upscalers
 row = Plan(scale=4, upscaler_ids=[{COMPACT.upscaler!r}]).rows()[0]
-bench, key = _Bench(), _key(row, upscalers.get(row.upscaler))
+bench, key = ModelBench(), model_key(row, upscalers.get(row.upscaler))
 quiet = lambda done, total: None
 loaded = bench.load(key, progress=quiet)
 called = bench.call(key, "token", np.zeros((20, 30, 3), np.uint8), None, progress=quiet)
@@ -346,6 +348,19 @@ def test_the_engine_uses_what_is_ready_and_computes_tiny_pictures_in_f32(written
     assert (large.status, large.runtime, large.precision) == ("ok", "openvino", best)
     assert large.runtime_version is not None
     assert large.runtime_version.startswith("OpenVINO")
+
+
+@pytest.mark.skipif(not has_bf16(), reason="This CPU can't compute in bf16.")
+def test_a_dataset_run_in_bf16_has_no_numbers_for_tiny_pictures(written, tmp_path: Path) -> None:
+    upscaler = written(COMPACT)
+    convert(source_of(upscaler), upscaler.small_sizes())
+    folder = make_set(tmp_path / "tiny", count=1, width=80, height=60)
+    with Store.open() as store:
+        compute(store, plan_of(folder, scales=(4,), upscaler_ids=(COMPACT.upscaler,), precision="bf16"))
+        (cell,) = store.finished(store.run("test"))
+    assert (cell.row.runtime, cell.row.status) == ("openvino", "unavailable")
+    assert cell.row.reason is not None
+    assert "under 16 px" in cell.row.reason
 
 
 @pytest.mark.long
