@@ -42,6 +42,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.long
 def test_a_run_survives_the_loss_of_a_node_with_the_local_scores_to_the_digit(token: Path, store: Store, tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 
