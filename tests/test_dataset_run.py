@@ -130,9 +130,8 @@ def test_a_cancelled_run_stops_within_two_seconds_and_goes_on_later(store: Store
         events = engine.run_dataset("test")
         assert next(event for event in events if event["done"] == 2)
         host = psutil.Process(engine._host.pid)  # type: ignore[union-attr]
-        wait_until(lambda: any(_works(each) for each in host.children(recursive=True)))
-        workers = [each for each in host.children(recursive=True) if _works(each)]
-        assert workers
+        workers: list[psutil.Process] = []
+        wait_until(lambda: workers.extend(each for each in host.children(recursive=True) if _works(each)) or workers)
         started = time.monotonic()
         engine.cancel("test")
         assert list(events)[-1]["state"] == "stopped"
