@@ -4,6 +4,7 @@ import math
 import sys
 from pathlib import Path
 
+from core.marked_text import fill, filled
 from metrics.registry import METRICS
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
@@ -35,11 +36,8 @@ def markdown_table() -> str:
 
 def with_table(text: str) -> str:
     """The text with the table between its markers replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{markdown_table()}\n{END}{after}"
+    return filled(text, BEGIN, END, markdown_table())
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
+    fill(Path(sys.argv[1]), BEGIN, END, markdown_table())

@@ -83,11 +83,8 @@ def node() -> Node:
     return Node("ab12", "elsewhere", 1, code_sha256(), versions(), {})
 
 
-def test_a_node_like_this_one_is_taken() -> None:
+def test_a_node_like_this_one_is_taken_and_one_with_other_libraries_or_code_refused_by_name() -> None:
     check_node(node())
-
-
-def test_a_node_with_other_libraries_or_code_is_refused_by_name() -> None:
     other = {**node().versions, "numpy": "1.0"}
     with pytest.raises(UnavailableError, match=r"Node elsewhere has other libraries \(numpy 1.0 there, "):
         check_node(replace(node(), versions=other))

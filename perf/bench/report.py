@@ -12,6 +12,7 @@ from cases import Case
 from numpy.typing import NDArray
 
 from benchmark.environment import machine_facts, processor_name
+from core.marked_text import fill
 from runtimes.devices import gpu_name
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
@@ -134,8 +135,4 @@ def agreement(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
 
 def put_into_readme(table: Path, readme: Path) -> None:
     """Replace what stands between the two marks. Raises `ValueError` when a mark is missing."""
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{readme} lacks {BEGIN} or {END}.")
-    readme.write_text(f"{before}{BEGIN}\n{table.read_text(encoding='utf-8')}{END}{after}", encoding="utf-8")
+    fill(readme, BEGIN, END, table.read_text(encoding="utf-8"))
