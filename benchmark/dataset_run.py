@@ -25,7 +25,8 @@ from benchmark.run_lanes import GIVEN_UP_AFTER, Group, Lane, entry_of, plan_lane
 from benchmark.run_speeds import Speeds
 from benchmark.runner import model_key
 from benchmark.schema import Row
-from benchmark.store import Store, StoredRun, WaitingCell
+from benchmark.store import Store
+from benchmark.store_records import StoredRun, WaitingCell
 from benchmark.timing import CancelledError, machine_lock
 from benchmark.worker import Loaded
 from benchmark.worker_pool import LIGHT_RUNTIME

@@ -17,7 +17,8 @@ from benchmark.given_small import LR_SOURCE
 from benchmark.run_summary import typical_calls
 from benchmark.schema import Row
 from benchmark.statistics import Difference, Mean
-from benchmark.store import FinishedCell, Store, StoredRun
+from benchmark.store import Store
+from benchmark.store_records import FinishedCell, StoredRun
 from benchmark.timing import median, percentile
 
 TIE_DB = 0.05

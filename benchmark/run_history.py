@@ -1,7 +1,8 @@
 """What the finished cells of a run say about those that still wait."""
 
 from benchmark.run_lanes import FATAL, GIVEN_UP_AFTER, entry_of
-from benchmark.store import Store, StoredRun
+from benchmark.store import Store
+from benchmark.store_records import StoredRun
 
 
 def given_up(store: Store, run: StoredRun) -> set[str]:

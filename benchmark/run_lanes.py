@@ -8,7 +8,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from benchmark.store import FinishedCell, WaitingCell
+from benchmark.store_records import FinishedCell, WaitingCell
 from benchmark.worker_pool import LIGHT_RUNTIME
 
 ATTEMPTS = 2

@@ -9,7 +9,8 @@ from benchmark.claims import Measured
 from benchmark.given_small import LR_SOURCE
 from benchmark.run_plan import GIVEN
 from benchmark.schema import Row
-from benchmark.store import FinishedCell, Store, StoredRun
+from benchmark.store import Store
+from benchmark.store_records import FinishedCell, StoredRun
 from benchmark.timing import median
 
 SCORES = ("mse", "psnr_db", "ssim")

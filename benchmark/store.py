@@ -7,7 +7,6 @@ the store, `runs/NAME/SHA256.png`, and are whole before the row that names them:
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,84 +14,15 @@ from sqlalchemy import Engine, RowMapping, func, insert, select, update
 
 from benchmark import jobs, store_database
 from benchmark.cells import CellResult
-from benchmark.run_folder import folder_of
 from benchmark.run_plan import PlannedCell, RunPlan, describe_change
 from benchmark.schema import ProtocolScores, Row
 from benchmark.store_database import reading, writing
+from benchmark.store_records import Counts, FinishedCell, StoredRun, WaitingCell
 from benchmark.store_tables import cells, datasets, environments, pictures, runs, scores
 from core.errors import UsageError
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run."""
-
-    id: int
-    name: str
-    state: str
-    """`planned`, `running`, `stopped`, `paused` or `done`."""
-    reason: str | None
-    request: Mapping[str, Any]
-    request_sha256: str
-    created_at: str
-
-    @property
-    def folder(self) -> Path:
-        """Where its pictures are kept."""
-        return folder_of(self.name)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How far a run is."""
-
-    total: int
-    done: int
-    """With a result."""
-    failed: int
-    """Finished without one."""
-    expected_s: float
-    """Expected time of the waiting cells, as far as it is known."""
-
-    @property
-    def waiting(self) -> int:
-        """Not finished."""
-        return self.total - self.done - self.failed
-
-
-@dataclass(frozen=True)
-class WaitingCell:
-    """What is needed to compute a cell."""
-
-    id: int
-    picture_id: int
-    dataset: str
-    picture: str
-    original: Path
-    original_sha256: str
-    small: Path | None
-    small_sha256: str | None
-    expected_s: float | None
-    row: Row
-
-
-@dataclass(frozen=True)
-class FinishedCell:
-    """A finished cell as the store has it."""
-
-    id: int
-    dataset: str
-    dataset_sha256: str
-    picture: str
-    row: Row
-    notes: tuple[str, ...]
-    """Each conversion that was made of the picture on its way in, a sentence each."""
-    pixels_sha256: str | None
-    output_sha256: str | None
-    environment_id: str | None
 
 
 class Store:

@@ -12,8 +12,9 @@ from sqlalchemy import select
 from benchmark import comparison_index, jobs
 from benchmark.run_folder import leftovers
 from benchmark.schema import Comparison
-from benchmark.store import Store, StoredRun
+from benchmark.store import Store
 from benchmark.store_database import reading
+from benchmark.store_records import StoredRun
 from benchmark.store_tables import cells, scores
 from core.errors import AppError
 from core.settings import settings

@@ -23,7 +23,8 @@ from core.settings import settings
 from upscalers.spec import SCORED_SCALES
 
 if TYPE_CHECKING:
-    from benchmark.store import Counts, Store, StoredRun
+    from benchmark.store import Store
+    from benchmark.store_records import Counts, StoredRun
 
 TOLD_EVERY_S = 10.0
 """How often progress is told where there is no terminal."""

@@ -10,7 +10,8 @@ from typing import Any
 from benchmark.datasets import open_folder
 from benchmark.local_engine import LocalEngine
 from benchmark.run_plan import RunPlan
-from benchmark.store import FinishedCell, Store, StoredRun
+from benchmark.store import Store
+from benchmark.store_records import FinishedCell, StoredRun
 from benchmark.verify import Problem, verify
 from tests.pictures import noise, png
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.run_lanes import entry_of, plan_lanes
 from benchmark.schema import Row
-from benchmark.store import WaitingCell
+from benchmark.store_records import WaitingCell
 
 
 def cell(

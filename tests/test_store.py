@@ -26,7 +26,8 @@ from benchmark.datasets import open_folder
 from benchmark.plan import Plan
 from benchmark.run_plan import RunPlan
 from benchmark.schema import ProtocolScores
-from benchmark.store import Store, StoredRun
+from benchmark.store import Store
+from benchmark.store_records import StoredRun
 from benchmark.store_tables import HEAD, cells, metadata
 from core.errors import StoreError, UsageError
 from tests.pictures import noise, png

@@ -11,8 +11,9 @@ from sqlalchemy import delete, update
 from benchmark import jobs
 from benchmark.run_folder import working_on
 from benchmark.run_plan import RunPlan
-from benchmark.store import Store, StoredRun
+from benchmark.store import Store
 from benchmark.store_database import writing
+from benchmark.store_records import StoredRun
 from benchmark.store_tables import cells, scores
 from benchmark.verify import verify
 from tests.comparisons import row_of
