@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -27,6 +27,7 @@ from benchmark.timing import percentile
 from tests.browser.server import ROOT, start_app
 from tests.pictures import png, scene
 from tests.streamlit_client import Session
+from ui.upscaler_choice import OPENER
 
 VISITORS = 20
 LOAD_S = 40.0
@@ -35,12 +36,28 @@ THINK_S = (1.0, 5.0)
 SLOW = {"dat-light": 512, "realesr-general-x4v3": 1024, "opencv-lapsrn": 1024, "lanczos": 2048}
 """The first of these that is ready runs meanwhile, on a picture of this side."""
 POLL_S = 0.2
-Click = Callable[[Session, random.Random], float]
-CLICKS: tuple[Click, ...] = (
-    lambda visitor, dice: visitor.choose("Scale", dice.choice(("x2", "x3", "x4"))),
-    lambda visitor, dice: visitor.choose("Samples", dice.choice(("Astronaut", "Cat", "Coffee", "Rocket"))),
-    lambda visitor, dice: visitor.check(dice.choice(("Nearest", "Bilinear", "Lanczos")), checked=dice.random() < 0.5),
-    lambda visitor, dice: visitor.choose("Scores", dice.choice(("Colour", "Luma (papers)"))),
+Wish = Callable[[Session, random.Random], Iterator[float]]
+"""What a visitor is up to: one click or several, and what each took."""
+
+
+def _pick(visitor: Session, dice: random.Random) -> Iterator[float]:
+    yield visitor.open(OPENER)
+    yield visitor.check(dice.choice(("Nearest", "Bilinear", "Lanczos")), checked=dice.random() < 0.5)
+    yield visitor.shut(OPENER)
+
+
+def _one_of(label: str, *options: str) -> Wish:
+    def wish(visitor: Session, dice: random.Random) -> Iterator[float]:
+        yield visitor.choose(label, dice.choice(options))
+
+    return wish
+
+
+WISHES: tuple[Wish, ...] = (
+    _one_of("Scale", "x2", "x3", "x4"),
+    _one_of("Samples", "Astronaut", "Cat", "Coffee", "Rocket"),
+    _one_of("Scores", "Colour", "Luma (papers)"),
+    _pick,
 )
 
 
@@ -81,8 +98,10 @@ def _large_picture(root: Path, side_px: int) -> str:
 
 def _keep_running(visitor: Session, root: Path, upscaler_id: str, ended: threading.Event) -> None:
     """Press Compare whenever nothing runs."""
+    visitor.open(OPENER)
     visitor.check("Nearest", checked=False)
     visitor.check(upscalers.get(upscaler_id).name, checked=True)
+    visitor.shut(OPENER)
     while not ended.is_set():
         visitor.press("Compare")
         job_id = parse_qs(visitor.query)["job"][0]
@@ -97,9 +116,11 @@ def _clicks(visitors: Sequence[Session], seconds: float) -> list[float]:
 
     def click(number: int, visitor: Session) -> None:
         dice = random.Random(number)
+        time.sleep(dice.uniform(0, THINK_S[1]))
         while time.monotonic() < until:
-            time.sleep(dice.uniform(*THINK_S))
-            took.append(dice.choice(CLICKS)(visitor, dice))
+            for click_s in dice.choice(WISHES)(visitor, dice):
+                took.append(click_s)
+                time.sleep(dice.uniform(*THINK_S))
 
     threads = [threading.Thread(target=click, args=each) for each in enumerate(visitors)]
     for thread in threads:

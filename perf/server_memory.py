@@ -22,6 +22,7 @@ from benchmark import jobs
 from core.settings import MIB
 from tests.browser.server import ROOT, start_app
 from tests.streamlit_client import Session
+from ui.upscaler_choice import OPENER
 
 COMPARISONS = 200
 WARM_UP = 20
@@ -40,11 +41,13 @@ def main() -> None:
         processes = {"web server": server, "worker host": host}
         memory_mib: dict[str, list[float]] = {name: [] for name in processes}
         with Session(app.url) as visitor:
+            visitor.open(OPENER)
             for name in OTHERS:
                 if name in visitor.widgets:
                     visitor.check(name, checked=False)
             for name in PICKS:
                 visitor.check(name, checked=True)
+            visitor.shut(OPENER)
             for number in range(1, count + 1):
                 visitor.press("Compare")
                 directory = Path(home) / "comparisons" / parse_qs(visitor.query)["job"][0]

@@ -74,6 +74,14 @@ class Session:
         widget = self.widgets[found]
         return self._run(widget.fragment, WidgetState(id=widget.id, trigger_value=True))
 
+    def open(self, label: str) -> float:
+        """Open a button's list that is drawn only while it is open; returns the same."""
+        return self._set(label, bool_value=True)
+
+    def shut(self, label: str) -> float:
+        """Close it again; returns the same."""
+        return self._set(label, bool_value=False)
+
     def close(self) -> None:
         """Leave."""
         self._closing.set()
@@ -129,6 +137,9 @@ class Session:
                 if kind in WIDGETS:
                     element = getattr(message.delta.new_element, kind)
                     self.widgets[element.label] = Widget(element.id, message.delta.fragment_id)
+            case "delta" if message.delta.add_block.popover.id:
+                popover = message.delta.add_block.popover
+                self.widgets[popover.label] = Widget(popover.id, message.delta.fragment_id)
             case "page_info_changed":
                 self.query = message.page_info_changed.query_string
             case "auto_rerun":

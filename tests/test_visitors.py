@@ -52,6 +52,7 @@ def test_each_of_many_visitors_gets_what_he_clicked(app: RunningApp) -> None:
 def test_the_server_does_not_grow_with_each_comparison(app: RunningApp, own_home: Path) -> None:
     memory_mib = []
     with Session(app.url) as visitor:
+        visitor.open("Choose upscalers")
         for name in ("LapSRN", "ESPCN", "Real-ESRGAN general", "DAT light"):
             if name in visitor.widgets:
                 visitor.check(name, checked=False)

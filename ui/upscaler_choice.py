@@ -13,6 +13,8 @@ from upscalers.spec import Group, UpscalerSpec
 
 PICKS = ("bicubic", "lanczos", "opencv-lapsrn", "opencv-espcn", "realesr-general-x4v3", "dat-light")
 """What is chosen when nobody has chosen; ESPCN only where LapSRN has no weights."""
+OPENER = "Choose upscalers"
+"""The button's label. It must not change: Streamlit would take it for another one, and close it."""
 ROW_SHARES = (5, 3)
 """Of the width of the list: what an upscaler is, and whether it can run."""
 DOWNLOAD_POLL_S = 0.5
@@ -34,22 +36,31 @@ def upscaler_choice(scale: int, size: tuple[int, int]) -> tuple[str, ...]:
     chosen = [spec for spec in specs if picks[spec.id]]
     is_unasked = all(picks[spec.id] == unasked.get(spec.id, False) for spec in specs)
     st.session_state["unasked_at"] = scale if is_unasked else None
-    st.html('<p class="ub-label">Upscalers</p>')
-    with st.popover(f"{len(chosen)} of {len(specs)} upscalers", width="stretch"):
-        ready, none = st.columns(2)
-        ready.button("Ready ones", on_click=_pick_all, args=(specs, scale, True), width="stretch")
-        none.button("None", on_click=_pick_all, args=(specs, scale, False), width="stretch")
-        for group, members in groupby(everything, key=lambda spec: spec.group):
-            st.markdown(f"**{group}**")
-            for spec in members:
-                if spec.supports(scale):
-                    _upscaler_row(spec, scale, size)
-                else:
-                    _row_without_scale(spec, scale)
-        if active := [download.upscaler_id for download in downloads().active() if upscalers.find(download.upscaler_id)]:
-            st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
+    st.html(f'<p class="ub-label">Upscalers: {len(chosen)} of {len(specs)}</p>')
+    active = [download.upscaler_id for download in downloads().active() if upscalers.find(download.upscaler_id)]
+    # The list costs more than the rest of the page, so it is drawn for those who look at it.
+    chooser = st.popover(OPENER, key="upscalers", on_change="rerun", width="stretch")
+    if chooser.open or active:
+        with chooser:
+            _list(everything, specs, scale, size)
+            if active:
+                st.fragment(_watch_downloads, run_every=DOWNLOAD_POLL_S)(active)
     st.caption(", ".join(spec.name for spec in chosen) or "None chosen")
     return tuple(spec.id for spec in chosen)
+
+
+def _list(everything: list[UpscalerSpec], specs: list[UpscalerSpec], scale: int, size: tuple[int, int]) -> None:
+    """What the button opens: all upscalers by their families; `specs` are those that can do this scale."""
+    ready, none = st.columns(2)
+    ready.button("Ready ones", on_click=_pick_all, args=(specs, scale, True), width="stretch")
+    none.button("None", on_click=_pick_all, args=(specs, scale, False), width="stretch")
+    for group, members in groupby(everything, key=lambda spec: spec.group):
+        st.markdown(f"**{group}**")
+        for spec in members:
+            if spec.supports(scale):
+                _upscaler_row(spec, scale, size)
+            else:
+                _row_without_scale(spec, scale)
 
 
 def _upscaler_row(spec: UpscalerSpec, scale: int, size: tuple[int, int]) -> None:

@@ -83,17 +83,16 @@ class ComparePage:
 
     def choose(self, *names: str) -> None:
         """Choose upscalers by their names, and no others."""
-        button = self.page.get_by_role("button", name=re.compile(r"^\d+ of \d+ upscalers"))
-        button.click()
+        self.opener.click()
         list_of_all = self.page.get_by_test_id("stPopoverBody")
         list_of_all.get_by_role("button", name="None").click()
-        expect(button).to_have_text(re.compile("^0 of "))
-        # The button's text is drawn before the list, whose boxes are new ones now.
+        expect(self.chosen).to_have_text(re.compile(": 0 of "))
+        # The line above is drawn before the list, whose boxes are new ones now.
         settle(self.page)
         for count, name in enumerate(names, 1):
             box = list_of_all.get_by_test_id("stCheckbox").filter(has=self.page.get_by_role("checkbox", name=name, exact=True))
             box.locator("label").first.click()
-            expect(button).to_have_text(re.compile(f"^{count} of "))
+            expect(self.chosen).to_have_text(re.compile(f": {count} of "))
         self.page.keyboard.press("Escape")
         expect(list_of_all).to_be_hidden()
 
@@ -112,6 +111,16 @@ class ComparePage:
         self.page.get_by_role("radio", name=text, exact=True).click()
         expect(self.page.get_by_role("radio", name=text, exact=True)).to_be_checked()
         settle(self.page)
+
+    @property
+    def opener(self) -> Locator:
+        """The button that opens the list of upscalers."""
+        return self.page.get_by_role("button", name="Choose upscalers")
+
+    @property
+    def chosen(self) -> Locator:
+        """The line above it, such as "Upscalers: 6 of 19"."""
+        return self.page.get_by_text(re.compile(r"^Upscalers: \d+ of \d+$"))
 
     @property
     def compare_button(self) -> Locator:
