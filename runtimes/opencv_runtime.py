@@ -77,6 +77,9 @@ def _read(graph: FrozenGraph) -> "cv2.dnn.Net":
     # Its first instance registers the DepthToSpace layer that these graphs use.
     cv2.dnn_superres.DnnSuperResImpl.create()
     try:
-        return cv2.dnn.readNetFromTensorflow(str(graph.path))
+        net = cv2.dnn.readNetFromTensorflow(str(graph.path))
     except cv2.error as error:
         raise WeightsError(f"{graph.path.name} is damaged: OpenCV can't read it. Delete the file and fetch it again.") from error
+    if graph.output not in net.getLayerNames():
+        raise WeightsError(f"{graph.path.name} is damaged: it has no node {graph.output}. Delete the file and fetch it again.")
+    return net

@@ -1,4 +1,5 @@
-"""OpenVINO on the CPU: reads ONNX files, and PyTorch networks that were converted before (https://docs.openvino.ai).
+"""OpenVINO on the CPU: reads ONNX files, frozen TensorFlow graphs, and PyTorch networks that were converted before
+(https://docs.openvino.ai).
 
 Left alone, it computes in bf16 where the CPU can, turns a wish for f16 into bf16, pins its threads to cores that other
 processes use too, and reports its use to its makers: all four are decided here.
@@ -12,7 +13,7 @@ import numpy as np
 
 from core.errors import OutOfMemoryError, UnavailableError, WeightsError
 from runtimes import converted
-from runtimes.base import F32, NetworkSource, Placement, Precision, Runtime, Session
+from runtimes.base import F32, FrozenGraph, NetworkSource, Placement, Precision, Runtime, Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,8 +155,8 @@ class OpenVINORuntime(Runtime):
             raise UnavailableError(f"OpenVINO runs in f32 or bf16 on the CPU; asked for {placement.precision} on {placement.device}.")
         if source.onnx is not None:
             return OpenVINOSession(compile_network(_read_onnx(source.onnx), source.onnx.name, placement))
-        if source.module is None:
-            raise UnavailableError("OpenVINO reads ONNX files and converted PyTorch networks: choose --runtime auto for this upscaler.")
+        if source.graph is not None:
+            return OpenVINOSession(compile_network(_read_graph(source.graph), source.graph.path.name, placement))
         return session_of(_read_converted(source), source, placement)
 
 
@@ -180,16 +181,42 @@ def _read_converted(source: NetworkSource) -> "openvino.Model":
         raise UnavailableError("Its converted form was deleted just now: run again.") from error
 
 
-def _read_onnx(path: "Path") -> "openvino.Model":
-    import openvino
+def _read(path: "Path", framework: str) -> "openvino.Model":
     from openvino.frontend import FrontEndManager
 
     try:
-        # Asked for by name: `Core.read_model` would try the readers of all other formats on a file that is not ONNX.
-        frontend = FrontEndManager().load_by_framework("onnx")
-        model = frontend.convert(frontend.load(str(path)))
+        # Asked for by name: `Core.read_model` would try the readers of all other formats on a damaged file.
+        frontend = FrontEndManager().load_by_framework(framework)
+        return frontend.convert(frontend.load(str(path)))
     except Exception as error:  # its failures share no other base
         raise WeightsError(_refusal(path.name, error)) from error
+
+
+def _read_graph(graph: FrozenGraph) -> "openvino.Model":
+    """The part of a graph that leads to its result, with NCHW at both ends."""
+    import openvino
+
+    try:
+        model = _read(graph.path, "tf")
+    except WeightsError as error:
+        raise WeightsError(f"{graph.path.name} is damaged: OpenVINO can't read it. Delete the file and fetch it again.") from error
+    wanted = [result for result in model.get_results() if f"{graph.output}:0" in result.get_output_tensor(0).names]
+    if not wanted or len(model.inputs) != 1:
+        raise WeightsError(f"{graph.path.name} is damaged: it has no node {graph.output}. Delete the file and fetch it again.")
+    # LapSRN would hand out the smaller scales on its way as well.
+    for result in model.get_results():
+        if result not in wanted:
+            model.remove_result(result)
+    ends = openvino.preprocess.PrePostProcessor(model)
+    ends.input().model().set_layout(openvino.Layout("NHWC"))
+    ends.input().tensor().set_layout(openvino.Layout("NCHW"))
+    return ends.build()
+
+
+def _read_onnx(path: "Path") -> "openvino.Model":
+    import openvino
+
+    model = _read(path, "onnx")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise WeightsError(f"{path.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is expected.")
     # Networks stored in half precision take and give halves: let it convert, so that every network takes and gives f32.

@@ -217,7 +217,7 @@ def test_directories_may_be_given_relative_to_where_one_stands(picture: Path, tm
 
 
 def test_a_precision_that_a_runtime_lacks_is_an_unavailable_row(picture: Path) -> None:
-    done = run("compare", picture, "--scale", "2", "--upscalers", "bicubic,opencv-espcn", "--precision", "bf16", "--repeats", "0", "--json")
+    done = run("compare", picture, "--scale", "2", "--upscalers", "bicubic,opencv-espcn", "--precision", "f16", "--repeats", "0", "--json")
     assert done.returncode == 1
     rows = {row["upscaler"]: row for row in json.loads(done.stdout)["rows"]}
     assert (rows["bicubic"]["status"], rows["bicubic"]["precision"]) == ("ok", "f32")

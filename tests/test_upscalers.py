@@ -143,6 +143,7 @@ def test_interpolators_are_pillows_filters_also_at_fractions(upscaler_id: str, r
     assert np.array_equal(np.asarray(result), np.asarray(picture.resize((92, 52), resample)))
 
 
+@pytest.mark.parametrize("runtime", ["opencv", "openvino"])
 @pytest.mark.parametrize(
     ("upscaler_id", "stem", "algorithm"),
     [
@@ -152,7 +153,9 @@ def test_interpolators_are_pillows_filters_also_at_fractions(upscaler_id: str, r
         ("opencv-lapsrn", "LapSRN", "lapsrn"),
     ],
 )
-def test_opencv_networks_give_the_pixels_of_dnn_superres(upscaler_id: str, stem: str, algorithm: str, weights_at_hand: list[Path]) -> None:
+def test_opencv_networks_give_the_pixels_of_dnn_superres(
+    upscaler_id: str, stem: str, algorithm: str, runtime: str, weights_at_hand: list[Path]
+) -> None:
     import cv2
 
     picture = scene(65, 48)
@@ -163,19 +166,20 @@ def test_opencv_networks_give_the_pixels_of_dnn_superres(upscaler_id: str, stem:
         )
         oracle.setModel(algorithm, scale)
         expected = oracle.upsample(np.ascontiguousarray(picture[..., ::-1]))[..., ::-1].astype(int)
-        with upscalers.create(upscaler_id, scale).load("opencv", Placement()) as upscaler:
+        with upscalers.create(upscaler_id, scale).load(runtime, Placement()) as upscaler:
             difference = np.abs(upscaler(picture).astype(int) - expected)
         assert difference.max() <= 2
         assert (difference > 0).mean() < 0.005
 
 
-def test_edsr_takes_bgr_without_the_mean_and_gives_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runtime", ["opencv", "openvino"])
+def test_edsr_takes_bgr_without_the_mean_and_gives_it_back(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from scipy.signal import correlate2d
 
     kernel = networks.write_edsr_graph(tmp_path / "EDSR_x2.pb", scale=2)
     monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(tmp_path))
     picture = noise(12, 9)
-    with upscalers.create("opencv-edsr", 2).load("opencv", Placement()) as upscaler:
+    with upscalers.create("opencv-edsr", 2).load(runtime, Placement()) as upscaler:
         result = upscaler(picture)
     mean = np.array([103.1545782, 111.561547, 114.35629928])
     bgr = picture[..., ::-1].astype(float) - mean
@@ -243,11 +247,27 @@ def test_a_wrong_or_damaged_weight_file_is_refused_in_one_line(write, words: str
     assert "\n" not in str(refused.value)
 
 
-def test_a_damaged_graph_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runtime", ["opencv", "openvino"])
+@pytest.mark.parametrize("damage", ["garbage", "empty", "cut"])
+def test_a_damaged_graph_is_refused_in_one_line(runtime: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(tmp_path))
-    (tmp_path / "ESPCN_x2.pb").write_bytes(b"garbage" * 100)
-    with pytest.raises(WeightsError, match="damaged"):
-        upscalers.create("opencv-espcn", 2).load("opencv", Placement())
+    networks.write_edsr_graph(tmp_path / "EDSR_x2.pb", scale=2)
+    whole = (tmp_path / "EDSR_x2.pb").read_bytes()
+    (tmp_path / "EDSR_x2.pb").write_bytes({"garbage": b"garbage" * 100, "empty": b"", "cut": whole[: len(whole) // 2]}[damage])
+    with pytest.raises(WeightsError, match=r"EDSR_x2\.pb is damaged") as refused:
+        upscalers.create("opencv-edsr", 2).load(runtime, Placement())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("runtime", ["opencv", "openvino"])
+def test_a_graph_without_the_result_is_refused_in_one_line(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_BENCH_WEIGHTS", str(tmp_path))
+    networks.write_edsr_graph(tmp_path / "EDSR_x2.pb", scale=2)
+    graph = (tmp_path / "EDSR_x2.pb").read_bytes()
+    (tmp_path / "EDSR_x2.pb").write_bytes(graph.replace(b"NCHW_output", b"ABCD_output"))
+    with pytest.raises(WeightsError, match=r"EDSR_x2\.pb is damaged: it has no node NCHW_output") as refused:
+        upscalers.create("opencv-edsr", 2).load(runtime, Placement())
+    assert "\n" not in str(refused.value)
 
 
 def test_code_in_a_pickle_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +297,7 @@ def test_user_mistakes_are_named() -> None:
         upscalers.create("realesr-general-x4v3", 4, {"denoise": "7"})
     with pytest.raises(UsageError, match="from 0 to 1; got 'nan'"):
         upscalers.create("realesr-general-x4v3", 4, {"denoise": "nan"})
-    with pytest.raises(UsageError, match="runs on opencv, not on torch"):
+    with pytest.raises(UsageError, match="runs on openvino, opencv, not on torch"):
         upscalers.get("opencv-espcn").runtime("torch")
 
 

@@ -75,6 +75,7 @@ def _row(
     weights: Mapping[int, tuple[WeightFile, ...]],
     tiling: Mapping[int, Tiling],
     seconds_per_mp: Mapping[int, float],
+    openvino_speedup: float,
     parameter_count: Mapping[int, int] | None = None,
 ) -> UpscalerSpec:
     return UpscalerSpec(
@@ -84,7 +85,7 @@ def _row(
         summary=summary,
         aim="faithful",
         scales=tuple(weights),
-        runtimes=("opencv",),
+        runtimes=("openvino", "opencv"),
         license="Apache-2.0",
         reference=reference,
         weights=weights,
@@ -92,6 +93,7 @@ def _row(
         trained_for="opencv-cubic",
         parameter_count=parameter_count or {},
         seconds_per_mp=seconds_per_mp,
+        speedup={"openvino": openvino_speedup},
         build=build,
     )
 
@@ -115,6 +117,7 @@ SPECS = (
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
         parameter_count={2: 21_284, 3: 22_729, 4: 24_752},
         seconds_per_mp={2: 1.7, 3: 1.9, 4: 2.1},
+        openvino_speedup=2.0,
     ),
     _row(
         "opencv-fsrcnn",
@@ -134,6 +137,7 @@ SPECS = (
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
         parameter_count={2: 8_497, 3: 8_777, 4: 9_169},
         seconds_per_mp={2: 1.6, 3: 1.8, 4: 2.1},
+        openvino_speedup=4.0,
     ),
     _row(
         "opencv-fsrcnn-small",
@@ -153,6 +157,7 @@ SPECS = (
         tiling={2: Tiling(1024, 16), 3: Tiling(1024, 16), 4: Tiling(1024, 16)},
         parameter_count={2: 1_622, 3: 1_782, 4: 2_006},
         seconds_per_mp={2: 1.2, 3: 1.3, 4: 1.5},
+        openvino_speedup=4.0,
     ),
     _row(
         "opencv-lapsrn",
@@ -172,6 +177,7 @@ SPECS = (
         tiling={2: Tiling(768, 16), 4: Tiling(384, 16), 8: Tiling(192, 16)},
         parameter_count={2: 337_089, 4: 674_178, 8: 1_011_267},
         seconds_per_mp={2: 17.0, 4: 80.0, 8: 300.0},
+        openvino_speedup=2.4,
     ),
     _row(
         "opencv-edsr",
@@ -190,5 +196,6 @@ SPECS = (
         ),
         tiling={2: Tiling(256, 32), 3: Tiling(256, 32), 4: Tiling(256, 32)},
         seconds_per_mp={2: 300.0, 3: 300.0, 4: 320.0},
+        openvino_speedup=1.5,
     ),
 )
