@@ -5,6 +5,9 @@ STARTER ?= 1
 PORT ?= 8501
 BIN := .venv/bin
 UV := $(BIN)/uv
+# A file of tests shares its servers, so files go to the processes as a whole, in their order: the long ones are among the first.
+# No more than two: their models would take each other's cores, and some tests wait for what a model does.
+AT_ONCE ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 # Every model has a process of its own, and each imports large libraries: without compiled files that takes three times as long.
@@ -37,7 +40,7 @@ browser: .venv/.ready-dev
 	@BIN=$(BIN) sh tests/install_browser.sh
 
 test: .venv/.ready-dev browser
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" $(AT_ONCE)
 
 test-long: .venv/.ready-dev browser
 	$(BIN)/pytest
