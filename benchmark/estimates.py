@@ -57,7 +57,7 @@ def estimate(
 
 def processed_pixels(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:
     """Input pixels that a model works through for a picture: where it is cut into tiles, their overlaps count each time."""
-    tiles = plan_tiles(height, width, spec.tiling.get(int(scale)))
+    tiles = plan_tiles(height, width, spec.cut(scale))
     return sum((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in tiles)
 
 
@@ -95,7 +95,7 @@ def record_memory(
 
 
 def _largest_tile(spec: UpscalerSpec, scale: float, height: int, width: int) -> int:
-    return largest_tile_pixels(height, width, spec.tiling.get(int(scale)))
+    return largest_tile_pixels(height, width, spec.cut(scale))
 
 
 def _pictures_mib(scale: float, height: int, width: int) -> float:

@@ -33,7 +33,7 @@ def remedy_of(job: Comparison, row: Row) -> Remedy | None:
         return Remedy("again", "Run it", "It was not downloaded.") if status.kind == "ready" and row.runtime in spec.runtimes else None
     if row.status == "oom":
         height, width = (job.image.height, job.image.width) if job.mode == "as-is" else (job.downscaled_height, job.downscaled_width)
-        tiling = spec.with_tile(row.scale, row.tile_limit).tiling.get(int(row.scale))
+        tiling = spec.with_tile(row.scale, row.tile_limit).cut(row.scale)
         smaller = tiling.halved(height, width) if tiling and height and width else None
         reason = f"Out of memory with tiles of {row.tile} px." if row.tile else "Out of memory."
         if smaller is not None:

@@ -149,7 +149,7 @@ class RunPlan:
         found = [weight_status(file).located for file in spec.required_weights(scale)]
         weights = [each.sha256 if each else None for each in found]
         model = _sha256_of({"upscaler": row.upscaler, "weights": weights, "options": row.options, "seed": row.seed})
-        tiling = spec.tiling.get(scale)
+        tiling = spec.cut(scale)
         settings = _sha256_of(
             {
                 "scale": scale,

@@ -31,6 +31,8 @@ from upscalers.spec import UpscalerSpec
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.2
+HALVINGS = 2
+"""How often the tiles of a model that ran out of memory are halved unasked. Each try takes time, and after so many little is gained."""
 
 
 @dataclass(eq=False)
@@ -145,35 +147,51 @@ class ComparisonRun:
 
     def _first_call(self, row: Row) -> _Timed | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
-        model = None
         spec = upscalers.find(row.upscaler)
         if spec is None:
             row.status, row.reason, row.stage = "unavailable", "It was removed before its turn came.", "done"
             self._save()
             return None
-        try:
-            # Only the interpolators are so light that they need not wait for imports in the background.
-            if row.runtime != LIGHT_RUNTIME:
-                self._pool.wait_until_idle(self._is_cancelled)
-            with machine_lock(self._is_cancelled):
-                model = self._pool.get(model_key(row, spec))
-                return self._timed_first_call(row, model)
-        except CancelledError:
-            return None
-        except CallFailedError as failure:
-            row.status, row.reason, row.stage = failure.status, failure.reason, "done"
-            row.tile = self._tile(row, spec)
-            if model is not None:
-                self._pool.forget(model)
-            return None
-        finally:
-            self._model = None
-            self._save()
+        started: float | None = None
+        for halvings_left in reversed(range(HALVINGS + 1)):
+            model = None
+            try:
+                # Only the interpolators are so light that they need not wait for imports in the background.
+                if row.runtime != LIGHT_RUNTIME:
+                    self._pool.wait_until_idle(self._is_cancelled)
+                with machine_lock(self._is_cancelled):
+                    model = self._pool.get(model_key(row, spec))
+                    started = started or time.monotonic()
+                    return self._timed_first_call(row, model, started)
+            except CancelledError:
+                return None
+            except CallFailedError as failure:
+                if model is not None:
+                    self._pool.forget(model)
+                if not self._halve(row, spec, failure, halvings_left):
+                    row.status, row.reason, row.stage = failure.status, failure.reason, "done"
+                    row.tile = self._tile(row, spec)
+                    return None
+            finally:
+                self._model = None
+                self._save()
+        return None
 
-    def _timed_first_call(self, row: Row, model: Model) -> _Timed:
+    def _halve(self, row: Row, spec: UpscalerSpec, failure: CallFailedError, halvings_left: int) -> bool:
+        """Have the row run in smaller tiles when memory ran out; False where that can't help."""
+        tiling = spec.with_tile(row.scale, row.tile_limit).cut(row.scale)
+        smaller = tiling.halved(*self._pictures.small.shape[:2]) if tiling else None
+        if failure.status != "oom" or smaller is None or not halvings_left or self._cancelled:
+            return False
+        before = self._tile(row, spec)
+        how = f"with tiles of {before} px, so smaller ones were taken" if before else "in one piece, so it was cut into tiles"
+        row.tile_note = row.tile_note or f"Out of memory {how}."
+        row.tile_limit, row.tiles_done, row.tiles_total = smaller.tile_px, 0, 0
+        return True
+
+    def _timed_first_call(self, row: Row, model: Model, started: float) -> _Timed:
         row.stage, row.started_at = "loading", jobs.now()
         self._save(durable=False)
-        started = time.monotonic()
         self._hold(model)
         row.was_warm = model.loaded is not None
         loaded = model.load()
@@ -200,7 +218,7 @@ class ComparisonRun:
 
     def _tile(self, row: Row, spec: UpscalerSpec) -> int | None:
         """The side of the tiles in which the picture is run; None when it is run whole."""
-        tiling = spec.with_tile(row.scale, row.tile_limit).tiling.get(int(row.scale))
+        tiling = spec.with_tile(row.scale, row.tile_limit).cut(row.scale)
         return None if tiling is None or tiling.takes_whole(*self._pictures.small.shape[:2]) else tiling.tile_px
 
     def _hold(self, model: Model) -> None:

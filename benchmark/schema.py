@@ -78,7 +78,9 @@ class Row(_Document):
     tile_dependent: bool = False
     """Whether those tiles have changed its pixels, because the model looks at the whole picture."""
     tile_limit: int | None = None
-    """The side that a person asked for; None: the upscaler's own."""
+    """The side that a person asked for, or to which tiles were halved; None: the upscaler's own."""
+    tile_note: str | None = None
+    """Why tiles were made smaller than asked for: memory ran out before."""
     options: dict[str, OptionValue] = Field(default_factory=dict)
     seed: int | None = None
     """What a stochastic upscaler started from; None for one that draws nothing."""

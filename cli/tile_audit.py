@@ -27,13 +27,13 @@ def tile_audit(
     """Enlarge a picture in tiles and whole, and show how far the two are apart, and where."""
     spec = upscalers.get(upscaler)
     upscalers.create(upscaler, scale)
-    own = spec.tiling.get(scale)
+    own = spec.cut(scale)
     if own is None or own.strict:
         raise UsageError(f"{upscaler} {'takes one size only' if own else 'is always run whole'} at x{scale}: there is nothing to compare.")
     source = read_file(image)
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
-    tiling = spec.with_tile(scale, tile).tiling[scale]
+    tiling = spec.with_tile(scale, tile).cut(scale) or own
     multiple = spec.side_multiple_px(scale)
     if len(plan_tiles(picture.height, picture.width, tiling, multiple)) == 1:
         size = f"{picture.width}x{picture.height}"

@@ -153,7 +153,7 @@ SPECS = (
     _fake("fake-greedy", _fill_memory),
     _fake("fake-nan", _nan),
     _fake("fake-defect", _raise),
-    dataclasses.replace(_fake("fake-wide", _chatter, tiling=Tiling(128, 8)), build=Wide),
+    dataclasses.replace(_fake("fake-wide", _chatter, tiling=Tiling(512, 8)), build=Wide),
     dataclasses.replace(_fake("fake-once", _chatter), build=Once),
     dataclasses.replace(
         _fake("fake-fetched", _chatter),

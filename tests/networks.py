@@ -74,20 +74,21 @@ def write_dat(path: Path, *, scale: int, upscaler_id: str = "dat-light", shallow
     torch.save({"params": network.state_dict()}, path)
 
 
-def write_residual(path: Path, *, upscaler_id: str, scale: int) -> None:
-    """A thin RCAN-BAM or DRLN-BAM network, in the folder that the path names."""
+def write_residual(path: Path, *, upscaler_id: str, scale: int, shallow: bool = True) -> None:
+    """An RCAN-BAM or DRLN-BAM network, in the folder that the path names; a thin one, or of the published size."""
     import torch
 
     from upscalers.architectures.drln_bam import DRLNBAMSize
     from upscalers.architectures.rcan_bam import RCANBAMSize
 
-    sizes = {
+    thin = {
         "rcan-bam": RCANBAMSize(scale=scale, groups=1, blocks=2, features=8),
         "drln-bam": DRLNBAMSize(scale=scale, cascades=(2, 1), features=8),
     }
+    published = {"rcan-bam": RCANBAMSize(scale=scale), "drln-bam": DRLNBAMSize(scale=scale)}
     torch.manual_seed(0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(sizes[upscaler_id].build().state_dict(), path)
+    torch.save((thin if shallow else published)[upscaler_id].build().state_dict(), path)
 
 
 def write_edsr_graph(path: Path, *, scale: int, seed: int = 0) -> np.ndarray:

@@ -178,5 +178,5 @@ def test_a_comparison_leaves_what_it_needed_for_the_next_estimate(engine: LocalE
     assert row.base_rss_mib is not None
     assert row.peak_rss_mib is not None
     assert 0 < row.base_rss_mib <= row.peak_rss_mib
-    again = estimates.expected_memory_mib(upscalers.get("opencv-fsrcnn"), 2, "opencv", "f32", 150, 150)
+    again = estimates.expected_memory_mib(upscalers.get("opencv-fsrcnn"), 2, row.runtime, "f32", 150, 150)
     assert again == pytest.approx(row.peak_rss_mib, abs=2)

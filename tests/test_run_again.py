@@ -43,11 +43,27 @@ def pixels(engine: LocalEngine, job: Comparison, upscaler: str) -> np.ndarray:
         return np.asarray(picture)
 
 
+@pytest.mark.parametrize(
+    ("size", "tile", "note"),
+    [
+        ((240, 260), 64, "Out of memory in one piece, so it was cut into tiles."),
+        ((1200, 1100), 64, "Out of memory with tiles of 256 px, so smaller ones were taken."),
+    ],
+)
+def test_a_model_that_runs_out_of_memory_is_run_in_halved_tiles(size: tuple[int, int], tile: int, note: str, engine: LocalEngine) -> None:
+    asked = None if size == (240, 260) else 256
+    job = run(engine, Plan(scale=2, upscaler_ids=["fake-wide"], tile_px=asked, repeats=1), png(noise(*size)))
+    row = rows(job)["fake-wide"]
+    assert (row.status, row.tile, row.tile_limit, row.tile_note, row.repeats) == ("ok", tile, tile, note, 1)
+    with Image.open(directory(engine, job) / str(job.downscaled_path)) as downscaled:
+        np.testing.assert_array_equal(pixels(engine, job, "fake-wide"), repeat_pixels(np.asarray(downscaled), 2))
+
+
 def test_smaller_tiles_give_the_picture_that_was_too_much_and_the_others_keep_theirs(engine: LocalEngine) -> None:
-    picture = noise(300, 260)
+    picture = noise(640, 700)
     before = run(engine, Plan(scale=2, upscaler_ids=["bicubic", "fake-wide"], repeats=1), png(picture))
     failed = rows(before)["fake-wide"]
-    assert (failed.status, failed.tile, failed.tile_limit, failed.output_path) == ("oom", 128, None, None)
+    assert (failed.status, failed.tile, failed.tile_limit, failed.output_path) == ("oom", 128, 128, None)
 
     engine.run_again(before.id, "fake-wide", tile_px=64)
     job = finished(engine, before.id)
@@ -55,7 +71,7 @@ def test_smaller_tiles_give_the_picture_that_was_too_much_and_the_others_keep_th
     row = rows(job)["fake-wide"]
     assert (row.status, row.tile, row.tile_limit, row.repeats) == ("ok", 64, 64, 1)
     small = pixels(engine, job, "bicubic").shape[0] // 2
-    assert small == 130
+    assert small == 350
     with Image.open(directory(engine, job) / str(job.downscaled_path)) as downscaled:
         np.testing.assert_array_equal(pixels(engine, job, "fake-wide"), repeat_pixels(np.asarray(downscaled), 2))
     assert rows(job)["bicubic"] == rows(before)["bicubic"]

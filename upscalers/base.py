@@ -79,7 +79,7 @@ class Upscaler(ABC):
 
     def tiling(self) -> Tiling | None:
         """How this upscaler cuts large pictures; None when it never does."""
-        return self.spec.tiling.get(int(self.scale))
+        return self.spec.cut(self.scale)
 
     def tile_px(self, height: int, width: int) -> int | None:
         """The tile's side for a picture of this size, None when it is run whole."""

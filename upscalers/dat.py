@@ -16,6 +16,9 @@ LIGHT, FULL_WIDTH = {"torch": 1.9, "openvino": 5.0}, {"torch": 1.15, "openvino":
 """How many times as fast a runtime is as the published code in PyTorch's eager mode, for which the costs below are stated: measured by
 perf/runtimes.py on DAT light in tiles of 128x128, and on DAT-S in tiles of 48x48."""
 
+LIGHT_MIB_PER_MP, FULL_WIDTH_MIB_PER_MP = 11_530.0, 20_320.0
+"""See `UpscalerSpec.tile_mib_per_mp`: the largest of the scales and of the three full-width networks."""
+
 
 class DatUpscaler(SpandrelUpscaler):
     """A dual aggregation transformer."""
@@ -33,6 +36,7 @@ def _row(
     tile_px: int,
     seconds_per_mp: tuple[float, float, float],
     parameter_count: tuple[int, int, int],
+    tile_mib_per_mp: float = FULL_WIDTH_MIB_PER_MP,
     speedup: Mapping[str, float] = FULL_WIDTH,
 ) -> UpscalerSpec:
     return UpscalerSpec(
@@ -52,6 +56,7 @@ def _row(
         min_side_px=16,
         parameter_count=dict(zip(SCALES, parameter_count, strict=True)),
         trained_for="bicubic",
+        tile_mib_per_mp=dict.fromkeys(SCALES, tile_mib_per_mp),
         seconds_per_mp=dict(zip(SCALES, seconds_per_mp, strict=True)),
         speedup=speedup,
         build=DatUpscaler,
@@ -83,6 +88,7 @@ SPECS = (
         tile_px=256,
         seconds_per_mp=(245.0, 245.0, 240.0),
         parameter_count=(553_290, 561_405, 572_766),
+        tile_mib_per_mp=LIGHT_MIB_PER_MP,
         speedup=LIGHT,
     ),
     _row(

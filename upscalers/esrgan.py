@@ -9,6 +9,9 @@ from upscalers.spandrel_models import DenoisingUpscaler, SpandrelUpscaler
 from upscalers.spec import Build, Parameter, UpscalerSpec
 
 REAL_ESRGAN_PAPER = "https://arxiv.org/abs/2107.10833"
+RRDBNET_MIB_PER_MP = {2: 3_280.0, 4: 13_080.0, 8: 41_610.0}
+COMPACT_MIB_PER_MP = {4: 1_590.0}
+"""See `UpscalerSpec.tile_mib_per_mp`; of an RRDBNet its depth does not matter."""
 
 
 class RrdbUpscaler(SpandrelUpscaler):
@@ -57,6 +60,7 @@ def _row(
     parameters: tuple[Parameter, ...] = (),
     multiple_of_px: dict[int, int] | None = None,
     license_id: str = "BSD-3-Clause",
+    tile_mib_per_mp: dict[int, float] = RRDBNET_MIB_PER_MP,
     reference: str = REAL_ESRGAN_PAPER,
     trained_for: str | None = None,
 ) -> UpscalerSpec:
@@ -76,6 +80,7 @@ def _row(
         parameters=parameters,
         parameter_count=parameter_count,
         trained_for=trained_for,
+        tile_mib_per_mp={scale: tile_mib_per_mp[scale] for scale in tiling},
         seconds_per_mp=seconds_per_mp,
         speedup={"openvino": 1.15},
         build=build,
@@ -105,6 +110,7 @@ SPECS = (
             )
         },
         tiling={4: Tiling(512, 40)},
+        tile_mib_per_mp=COMPACT_MIB_PER_MP,
         seconds_per_mp={4: 18.0},
         parameter_count={4: 1_213_296},
         build=DenoisingCompactUpscaler,
@@ -116,6 +122,7 @@ SPECS = (
         "A compact network for drawn pictures and animation.",
         {4: (_release("v0.2.5.0", "realesr-animevideov3.pth", None),)},
         tiling={4: Tiling(512, 24)},
+        tile_mib_per_mp=COMPACT_MIB_PER_MP,
         seconds_per_mp={4: 12.5},
         parameter_count={4: 621_424},
         build=CompactUpscaler,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import UsageError, WeightsError
+from core.settings import settings
 from core.weights import AddedSource, WeightFile
 from core.weights import status as weight_status
 from runtimes import RUNTIMES, converted
@@ -29,6 +30,10 @@ SCORED_SCALES = (2, 3, 4, 8)
 DEFAULT_SEED = 0
 """What a stochastic upscaler starts from when nobody chooses: a result that can't be repeated is worth little."""
 MAX_SEED = 2**32 - 1
+TILE_SHARE = 0.75
+"""Of the memory that a call may use, what a tile may be planned to need: the rest is for the picture, its result and what is unforeseen."""
+TILE_STEP_PX = 32
+"""Sides of tiles that are chosen by memory are multiples of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,10 @@ class UpscalerSpec:
     weights: Mapping[int, tuple[WeightFile, ...]] = field(default_factory=dict)
     """Weight files per scale; empty for methods without any."""
     tiling: Mapping[int, Tiling] = field(default_factory=dict)
-    """How large pictures are cut, per scale; a scale without an entry is always run whole."""
+    """How large pictures are cut where memory allows, per scale; a scale without an entry is always run whole. See `cut`."""
+    tile_mib_per_mp: Mapping[int, float] = field(default_factory=dict)
+    """Memory that a tile needs beside the loaded network, in MiB for each megapixel that it reads, per scale; measured in f32 on a CPU.
+    A scale without an entry keeps its tiles whatever the memory."""
     whole_picture: bool = False
     """Whether every pixel of its result depends on all of the picture, as with attention or averages over it: tiles then change it."""
     min_side_px: int = 1
@@ -157,6 +165,19 @@ class UpscalerSpec:
         """What the sides of a picture are padded to a multiple of at `scale`."""
         return self.multiple_of_px if isinstance(self.multiple_of_px, int) else self.multiple_of_px.get(int(scale), 1)
 
+    def cut(self, scale: float) -> Tiling | None:
+        """How large pictures are cut at `scale`, None for an upscaler that never cuts: as declared or, where such a tile would need more
+        than `TILE_SHARE` of what a call may use (`UPSCALE_BENCH_MODEL_MEMORY_MIB`), in the largest that does not.
+        """
+        own, mib_per_mp = self.tiling.get(int(scale)), self.tile_mib_per_mp.get(int(scale))
+        if own is None or own.strict or not mib_per_mp:
+            return own
+        side = int((TILE_SHARE * settings().model_memory_mib / mib_per_mp * 1e6) ** 0.5)
+        if side >= own.tile_px:
+            return own
+        side = max(own.smallest_px, side - side % TILE_STEP_PX)
+        return replace(own, tile_px=side - side % self.side_multiple_px(scale))
+
     def with_tile(self, scale: float, tile_px: int | None) -> "UpscalerSpec":
         """The same upscaler, cutting pictures at `scale` into tiles of another side.
 
@@ -165,8 +186,8 @@ class UpscalerSpec:
         scale:
             The enlargement; other scales keep their tiles.
         tile_px:
-            Side in input pixels, rounded down to a multiple that the model takes. None, like an upscaler that never cuts or takes one
-            size only, gives this spec itself.
+            Side in input pixels, rounded down to a multiple that the model takes; it holds whatever the memory. None, like an upscaler
+            that never cuts or takes one size only, gives this spec itself.
 
         Raises
         ------
@@ -179,7 +200,7 @@ class UpscalerSpec:
         if tile_px < own.smallest_px:
             raise UsageError(f"{self.id} takes tiles of {own.smallest_px} pixels or more at x{scale:g}; got {tile_px}.")
         side = tile_px - tile_px % self.side_multiple_px(scale)
-        return replace(self, tiling={**self.tiling, int(scale): replace(own, tile_px=side)})
+        return replace(self, tiling={**self.tiling, int(scale): replace(own, tile_px=side)}, tile_mib_per_mp={})
 
     def options(self, given: Mapping[str, object]) -> dict[str, OptionValue]:
         """All parameters with their values. Raises `UsageError` for an unknown name or a bad value."""

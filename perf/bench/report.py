@@ -38,7 +38,7 @@ class Measured:
 def document(case: Case, measured: list[Measured], matrix_gflops: float) -> dict[str, Any]:
     """A case as JSON holds it. Ratios are medians of the rounds' own ratios: what disturbs a round disturbs both."""
     first, right = measured[0], measured[case.reference]
-    gflop = next((seen.facts["gflop"] for seen in measured if seen.facts.get("gflop")), None)
+    gflop = case.gflop or next((seen.facts["gflop"] for seen in measured if seen.facts.get("gflop")), None)
     rows = []
     for seen in measured:
         row: dict[str, Any] = {"name": seen.name, "facts": seen.facts, "failure": seen.failure, "same_picture": None}
@@ -69,13 +69,18 @@ def _difference(case: Case, seen: Measured, reference: NDArray[np.uint8]) -> dic
     assert seen.result is not None
     if seen.result.shape != reference.shape:
         return {"largest_levels": None, "same_picture": False}
+    names = (seen.name, case.contenders[case.reference].name)
+    frame_px = max(contender.frame_px for contender in case.contenders if contender.name in names)
     apart = np.abs(seen.result.astype(np.int16) - reference)
+    if frame_px:
+        apart = apart[frame_px:-frame_px, frame_px:-frame_px]
     largest = int(apart.max())
     # Rounding to 16 bits is meant to change pixels; whether that is good enough is a matter of calibration, not of this check.
     # Other packages have pixels of their own; only this project's have "runtime" among their facts.
     checked = case.exact and "runtime" in seen.facts and seen.facts["precision"] == "f32"
     return {
         "largest_levels": largest,
+        "frame_px": frame_px,
         "share_above_1": float((apart > 1).mean()),
         "same_picture": largest <= case.max_levels if checked else None,
     }
@@ -93,6 +98,8 @@ def lines(found: dict[str, Any]) -> str:
         share = f"{row['roofline']:.0%}" if "roofline" in row else "-"
         levels = row.get("largest_levels")
         apart = "-" if levels is None else f"{levels}" + (f" ({row['share_above_1']:.1%} above 1)" if levels > 1 else "")
+        if row.get("frame_px"):
+            apart += f", within a frame of {row['frame_px']} px"
         peak = f"{row['peak_rss_mib']:.0f} MiB"
         rows.append(f"| {work} | {row['name']} | {_time(row['median_s'])} | {row.get('ratio', 1):.2f}x | {share} | {peak} | {apart} |")
         work = ""

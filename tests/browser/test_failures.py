@@ -25,10 +25,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def view(site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -> ComparePage:
     """A page with a comparison of which three parts failed, each for a reason of its own."""
     picture = tmp_path_factory.mktemp("pictures") / "small.png"
-    picture.write_bytes(png(noise(400, 300)))
+    picture.write_bytes(png(noise(640, 700)))
     page = visitor(site)
     page.upload(picture)
     page.segment("x2")
+    # The whole of it, so that two halvings of the tiles are not enough.
+    page.page.get_by_role("button", name=re.compile("^Region ")).click()
+    page.segment("Whole picture")
+    page.page.keyboard.press("Escape")
     page.choose("Bicubic", "fake-wide", "fake-once", "fake-fetched")
     page.compare()
     return page
