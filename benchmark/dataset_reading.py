@@ -14,6 +14,8 @@ KEPT = 16
 """So many sets that were read stay at hand."""
 FRESH_S = 300.0
 """Somebody who comes back to a set later has it read again: pictures may have been added."""
+RETRY_S = 2.0
+"""A folder that could not be read is looked at again so soon: somebody may just have made it."""
 POLL_S = 0.02
 
 
@@ -45,8 +47,10 @@ class Readings:
         """The latest reading of a source, unless it is too old to be believed."""
         with self._lock:
             reading = self._by_source.get(source)
-        stale = reading is not None and not reading.active and time.monotonic() - reading.started_s > FRESH_S
-        return None if stale else reading
+        if reading is None or reading.active:
+            return reading
+        fresh_s = RETRY_S if reading.error and source.folder else FRESH_S
+        return reading if time.monotonic() - reading.started_s <= fresh_s else None
 
     def start(self, source: Source) -> Reading:
         """Read a source anew, unless that is being done."""
