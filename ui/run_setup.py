@@ -138,7 +138,8 @@ def _offered(roots: Sequence[Path], *, restricted: bool) -> dict[str, str]:
         if each.root.is_dir() and (hub_id or below or not restricted):
             names[hub_id or str(each.root)] = each.name
     names |= {str(folder): folder.name for folder in folders_on_offer(roots) if str(folder) not in names}
-    names = dict(list(names.items())[:OFFERED])
+    # The latest of them, in an order that stays when one of them is run.
+    names = dict(sorted(list(names.items())[:OFFERED], key=lambda item: item[1].lower()))
     twice = {name for name, count in Counter(names.values()).items() if count > 1}
     return {key: plain(f"{name} ({Path(key).parent.name})" if name in twice else name) for key, name in names.items()}
 
@@ -196,6 +197,7 @@ def _upscalers(scales: Sequence[int]) -> tuple[str, ...]:
         key="run upscalers",
         placeholder=f"All {len(ready)} that are ready",
         help="Others become ready on the Models page.",
+        wrap=True,
     )
     return tuple(chosen) or tuple(names)
 

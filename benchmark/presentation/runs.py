@@ -1,6 +1,6 @@
 """Dataset runs as HTML for the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -31,12 +31,14 @@ def progress_line(view: RunView) -> str:
     words = [f"{counts.done + counts.failed} of {counts.total}" + ("" if view.active or view.state == "done" else " saved")]
     words += [f"{counts.failed} of them failed"] if counts.failed else []
     words += [f"{view.per_s:.2g} per second"] if view.per_s else []
-    if counts.waiting and view.left_s is not None:
-        words.append(f"{seconds(view.left_s)} left" if view.active else f"about {seconds(view.left_s)} to go")
+    under_way = view.state in ("running", "elsewhere")
+    # Before it goes, less than a second mostly means that little is known.
+    if counts.waiting and view.left_s is not None and (under_way or view.left_s >= 1):
+        words.append(f"{seconds(view.left_s)} left" if under_way else f"about {seconds(view.left_s)} to go")
     return ", ".join(words)
 
 
-def asked_line(request: dict[str, Any]) -> str:
+def asked_line(request: Mapping[str, Any]) -> str:
     """What was asked for: `Set5, Set14 · x2, x4 · 12 upscalers · small pictures shrunk by area · 2 repeats`."""
     chosen = request["upscalers"]
     names = [_name(each) for each in chosen] if len(chosen) <= 3 else [f"{len(chosen)} upscalers"]
@@ -64,10 +66,11 @@ def run_card(view: RunView) -> str:
         f'<div class="ub-bar" role="progressbar" aria-label="{escape(run.name)}" aria-valuemin="0" aria-valuemax="{counts.total}" '
         f'aria-valuenow="{finished}">{shares}</div>'
     )
+    begun = "planned" if view.state in ("planned", "waiting") else "started"
     reason = f'<p class="ub-minor">{escape(view.reason)}</p>' if view.reason else ""
     return (
         f'<div class="ub-card ub-run"><h2>{escape(run.name)}<span class="ub-badge">{STATES[view.state]}</span></h2>'
-        f'<p class="ub-minor">{escape(asked_line(dict(run.request)))} · started {minute(run.created_at)}</p>'
+        f'<p class="ub-minor">{escape(asked_line(run.request))} · {begun} {minute(run.created_at)}</p>'
         f"{bar}<p>{escape(progress_line(view))}</p>{reason}</div>"
     )
 
