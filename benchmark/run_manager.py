@@ -148,7 +148,7 @@ class RunManager:
         while True:
             with self._lock:
                 order = next(iter(self._orders.values()), None)
-                if order is None or self._closing:
+                if order is None:
                     self._worker = None
                     return
                 order.state = "checking"
@@ -171,7 +171,7 @@ class RunManager:
             with Store.open() as store, working_on(order.name):
                 run = store.run(order.name)
                 store.resume(run, _plan_again(store, run), retry_failed=order.retry_failed)
-        if order.state == "stopping":
+        if order.state == "stopping" or self._closing:
             return None
         for event in self._engine.run_dataset(order.name, workers=order.workers, keep_images=order.keep_images):
             if event["state"] != "running":

@@ -123,6 +123,20 @@ def test_a_run_is_interrupted_when_its_server_ends_or_is_killed_and_none_is_begu
     later.close()
 
 
+def test_a_run_that_is_just_being_prepared_when_the_server_ends_is_not_begun(
+    manager: RunManager, engine: LocalEngine, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(make_set(tmp_path / "set", 1))
+    store.create("test", plan)
+    monkeypatch.setattr("benchmark.run_manager._plan_again", lambda *_: manager.close() or plan)
+    manager.go_on("test")
+    wait_until(lambda: manager._worker is None)
+    manager.go_on("test")
+    assert manager._worker is None
+    assert engine._host is None
+    assert store.run("test").state == "planned"
+
+
 def test_a_run_of_the_command_line_is_seen_and_left_alone(manager: RunManager, tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", 8)
     arguments = ("--scales", "2", "--upscalers", "bicubic,fake-good", "--option", "fake-good.sleep=0.3", "--run", "theirs")

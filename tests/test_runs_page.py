@@ -7,7 +7,11 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
+from benchmark.presentation.runs import failures_table, progress_line, run_card
+from benchmark.run_overview import RunView
 from benchmark.store import Store
+from benchmark.store_overview import FailedCell
+from benchmark.store_records import Counts, StoredRun
 from tests.run_helpers import make_set, plan_of
 from ui import state
 
@@ -107,3 +111,29 @@ def test_named_folders_are_open_on_any_server_and_no_others(tmp_path: Path, monk
     assert app.pills(key="run sets").options == ["birds"]
     app.pills(key="run sets").set_value([str(birds)]).run()
     assert "birds: 2 pictures" in captions(app)
+
+
+@pytest.mark.parametrize(
+    ("view", "line"),
+    [
+        (("running", Counts(56, 27, 2, 100.0), None, 3.14, 240.0), "29 of 56, 2 of them failed, 3.1 per second, 4 min left"),
+        (("interrupted", Counts(56, 29, 0, 100.0), None, None, 100.0), "29 of 56 saved, about 2 min to go"),
+        (("waiting", Counts(56, 0, 0, 0.01), None, None, 0.01), "0 of 56"),
+        (("done", Counts(56, 56, 0, 0.0), None, None, None), "56 of 56"),
+    ],
+)
+def test_how_far_a_run_is_in_words(view: tuple, line: str) -> None:
+    assert progress_line(RunView(_stored("set"), *view)) == line
+
+
+def test_names_and_reasons_of_foreign_origin_are_not_read_as_html() -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    card = run_card(RunView(_stored(bad), "paused", Counts(1, 0, 0, 0.0), bad))
+    table = failures_table([FailedCell(bad, bad, "bicubic", 4, "failed", bad)])
+    assert "<img" not in card + table
+    assert (card.count("&lt;img"), table.count("&lt;img")) == (2, 3)
+
+
+def _stored(dataset: str) -> StoredRun:
+    request = {"datasets": [{"name": dataset}], "scales": [4], "upscalers": ["bicubic"], "lr": "area", "repeats": 2}
+    return StoredRun(1, "set-1", "running", None, request, "", "2026-11-21T10:00:00+00:00")

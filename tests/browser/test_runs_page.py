@@ -1,6 +1,8 @@
 """The runs page in a real browser: a run is started, left alone, found again, stopped, gone on with, and seen in the leaderboard."""
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,6 +145,35 @@ def test_a_run_is_stopped_goes_on_and_is_deleted(site: Site, visitor: Visit, tmp
     cats.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(cats).to_have_count(0)
+
+
+@pytest.mark.long
+def test_a_run_is_there_and_goes_on_after_the_server_was_killed(visitor: Visit, tmp_path: Path) -> None:
+    settings = {
+        "UPSCALE_BENCH_WARM_UP": "0",
+        "UPSCALE_BENCH_WEIGHTS": "",
+        "UPSCALE_BENCH_PLUGINS": "tests.fakes,tests.run_faults",
+        "FAKE_NOTES": str(tmp_path / "notes"),
+    }
+    with start_site(tmp_path / "home", **settings) as first:
+        page = visitor(first).page
+        open_runs(page)
+        name_set(page, str(make_set(tmp_path / "birds", 8)))
+        choose(page, "Bicubic", "fake-noted")
+        press_start(page)
+        expect(card(page, "birds")).to_contain_text(re.compile(r"(9|1[0-4]) of 16"), timeout=LONG_MS)
+        page.close()
+        os.kill(first.app.pid, signal.SIGKILL)
+    with start_site(tmp_path / "home", **settings) as second:
+        page = visitor(second).page
+        open_runs(page)
+        birds = card(page, "birds")
+        expect(birds.locator(".ub-badge")).to_have_text("Interrupted", timeout=LONG_MS)
+        expect(birds).to_contain_text(re.compile(r"(9|1[0-5]) of 16 saved"))
+        birds.get_by_role("button", name="Continue").click()
+        expect(birds).to_contain_text("16 of 16", timeout=LONG_MS)
+        expect(birds.locator(".ub-badge")).to_have_text("Done")
+        page.close()
 
 
 def test_failures_have_their_reasons(site: Site, visitor: Visit, tmp_path: Path) -> None:
