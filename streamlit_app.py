@@ -13,7 +13,7 @@ import streamlit as st
 
 from ui.image_route import routes
 from ui.keeping import clear_away
-from ui.state import additions, downloads, engine
+from ui.state import additions, downloads, engine, runs
 
 EXPIRE_EVERY_S = 3600.0
 
@@ -30,6 +30,9 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         clearing.cancel()
         downloads().close()
         additions().close()
+        if runs.cache_info().currsize:
+            # Before the engine, which the next run would start again.
+            runs().close()
         await asyncio.to_thread(engine().close)
 
 

@@ -68,6 +68,7 @@ class DatasetRun:
         self._workers = workers
         self._keep_images = keep_images
         self._stopped = False
+        self._stopped_by = STOPPED
         self._over = False
         self._models: dict[tuple[str, int], RunModel] = {}
         self._lane_lock = threading.Lock()
@@ -83,7 +84,7 @@ class DatasetRun:
         if self._over:
             return
         log.info("Run %s: %s", self.id, reason)
-        self._stopped = True
+        self._stopped, self._stopped_by = True, reason
         self._end_processes()
 
     def steps(self) -> Generator[None]:
@@ -97,7 +98,7 @@ class DatasetRun:
                 held.callback(self._end_processes)
                 yield from self._steps()
         except GeneratorExit:
-            self._end("stopped", STOPPED)
+            self._end("stopped", self._stopped_by)
             raise
         except BusyError as error:
             self._tell({"run": self.id, "state": "busy", "reason": str(error)})
@@ -124,7 +125,7 @@ class DatasetRun:
                 yield
             self._end_processes()
         if self._stopped:
-            self._end("stopped", STOPPED)
+            self._end("stopped", self._stopped_by)
             return
         self._speeds.remember()
         self._end("done")

@@ -36,6 +36,11 @@ def dataset_id(named: str) -> str | None:
     return SHORT_NAMES.get(named.lower()) or (named if DATASET_ID.fullmatch(named) else None)
 
 
+def folder_of(hub_id: str) -> Path:
+    """Where the pictures of a set are kept, whether or not it was fetched."""
+    return settings().home / "datasets" / hub_id.replace("/", "--")
+
+
 def fetch(hub_id: str) -> Path:
     """The folder with the pictures of a set; it is fetched unless it was before, and whole or not there.
 
@@ -44,7 +49,7 @@ def fetch(hub_id: str) -> Path:
     core.errors.AppError
         It can't be had: no network, no such set, or no pictures in it.
     """
-    folder = settings().home / "datasets" / hub_id.replace("/", "--")
+    folder = folder_of(hub_id)
     if folder.is_dir():
         return folder
     if settings().offline:

@@ -1,5 +1,6 @@
 """The folder in which the pictures of a run are kept, and who may write there."""
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,25 +29,41 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def working_on(run_name: str) -> Iterator[None]:
+def working_on(run_name: str, *, wait_s: float = BUSY_WAIT_S) -> Iterator[None]:
     """Hold a run for this process, so that two never compute the same cells.
 
     Raises
     ------
     core.errors.BusyError
-        Another process has it, and keeps it for `BUSY_WAIT_S`.
+        Another process has it, and keeps it for `wait_s`.
     """
-    folder = folder_of(run_name)
-    make_folder(folder.parent)
-    lock = FileLock(folder.with_name(f"{run_name}.lock"))
+    make_folder(folder_of(run_name).parent)
+    lock = FileLock(_lock_file(run_name))
     try:
-        lock.acquire(timeout=BUSY_WAIT_S)
+        lock.acquire(timeout=wait_s)
     except Timeout:
         raise BusyError(f"Another process works on the run {run_name!r}. Wait until it is done, or give another --run.") from None
     try:
         yield
     finally:
         lock.release()
+
+
+def is_worked_on(run_name: str) -> bool:
+    """Whether some process holds a run at this moment."""
+    if not _lock_file(run_name).exists():
+        return False
+    lock = FileLock(_lock_file(run_name))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _lock_file(run_name: str) -> Path:
+    return folder_of(run_name).with_name(f"{run_name}.lock")
 
 
 def leftovers(run_name: str, named: Collection[str]) -> list[Path]:
@@ -73,3 +90,11 @@ def remove_leftovers(run_name: str, named: Collection[str]) -> int:
     if found:
         sync_folder(folder_of(run_name))
     return len(found)
+
+
+def remove_folder(run_name: str) -> None:
+    """Remove the pictures of a run that is not in the store any more."""
+    folder = folder_of(run_name)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+        sync_folder(folder.parent)

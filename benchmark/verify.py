@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from sqlalchemy import select
 
 from benchmark import comparison_index, jobs
-from benchmark.run_folder import leftovers
+from benchmark.run_folder import is_worked_on, leftovers
 from benchmark.schema import Comparison
 from benchmark.store import Store
 from benchmark.store_database import reading
@@ -97,7 +96,7 @@ def _pictures(store: Store, run: StoredRun, report: Report) -> Iterator[Problem]
     named = store.outputs(run)
     for sha256 in sorted(named):
         yield from _picture(run.folder / f"{sha256}.png", sha256, "Its result was saved; run it again under another --run.", report)
-    if _in_use(run.folder):
+    if is_worked_on(run.folder.name):
         return
     for path in leftovers(run.name, named):
         yield Problem("orphan", str(path), "No result names it; the next `run` of the same removes it, or computes what it belongs to.")
@@ -114,20 +113,6 @@ def _picture(path: Path, sha256: str, remedy: str, report: Report) -> Iterator[P
     report.pictures += 1
     if not found.startswith(sha256):
         yield Problem("changed", str(path), f"Has other bytes than those that were saved. {remedy}")
-
-
-def _in_use(folder: Path) -> bool:
-    """Whether a process works on the run: what it writes just now is no orphan."""
-    lock_file = folder.with_name(f"{folder.name}.lock")
-    if not lock_file.exists():
-        return False
-    lock = FileLock(lock_file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def _unknown_folders(known: set[str]) -> Iterator[Problem]:

@@ -12,8 +12,9 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import catalogue, claiming, comparing, models, preparing, ranking, running, tile_audit, verifying, weights
-from cli.address import LOCALHOST, SHARED, check_address, is_own
+from cli.address import LOCALHOST, SHARED, check_address
 from cli.output import make_folder
+from core.addresses import is_own
 from core.errors import AppError
 from core.settings import settings
 

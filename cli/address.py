@@ -1,6 +1,5 @@
 """On which address the web app listens, and who can then reach it."""
 
-import ipaddress
 import socket
 
 from core.errors import UsageError
@@ -10,14 +9,6 @@ SHARED = (
     "Everybody who can reach this machine can now use the app. There is no login and no encryption: the address of a comparison "
     "is the only key to its pictures."
 )
-
-
-def is_own(host: str) -> bool:
-    """Whether only this machine reaches an address or host name."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_address(host: str, port: int) -> None:

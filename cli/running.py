@@ -15,6 +15,7 @@ import upscalers
 from benchmark.degradation import DOWNSCALERS
 from benchmark.local_engine import LocalEngine
 from benchmark.presentation import format
+from benchmark.run_pace import Pace
 from benchmark.run_plan import AUTO, GIVEN, RunPlan, check_name
 from cli.comparing import Options, PrecisionName, parse_options, parse_precision
 from cli.output import AsJson, number, print_json, print_table, seconds
@@ -122,14 +123,14 @@ def _watch(events: Iterator[dict[str, Any]]) -> str | None:
     with ExitStack() as held:
         bar = held.enter_context(Progress(*columns, console=console, transient=True)) if console.is_terminal else None
         task = None
-        pace: _Pace | None = None
+        pace: Pace | None = None
         told_at = time.monotonic()
         for event in events:
             if event["state"] != "running":
                 return event["reason"]
-            pace = pace or _Pace(event)
-            text = pace.text(event)
             finished = event["done"] + event["failed"]
+            pace = pace or Pace(finished, event["expected_s"])
+            text = _pace_text(pace, event)
             if bar is not None:
                 task = bar.add_task("run", total=event["total"], pace=text) if task is None else task
                 bar.update(task, completed=finished, pace=text)
@@ -139,24 +140,14 @@ def _watch(events: Iterator[dict[str, Any]]) -> str | None:
     return None
 
 
-class _Pace:
-    """How fast a run goes and how long it will take, from what was expected of it."""
-
-    def __init__(self, first: dict[str, Any]) -> None:
-        self._first = first
-        self._started = time.monotonic()
-
-    def text(self, event: dict[str, Any]) -> str:
-        """A few words such as `12.5/s, 3 min left, 1 failed`."""
-        elapsed_s = time.monotonic() - self._started
-        finished = event["done"] + event["failed"] - self._first["done"] - self._first["failed"]
-        spent_s = self._first["expected_s"] - event["expected_s"]
-        words = [f"{finished / elapsed_s:.2g}/s"] if finished and elapsed_s > 0 else []
-        left_s = event["expected_s"] * (elapsed_s / spent_s if spent_s > 0 else 1.0)
-        words.append(f"{format.seconds(left_s)} left")
-        if event["failed"]:
-            words.append(f"{event['failed']} failed")
-        return ", ".join(words)
+def _pace_text(pace: Pace, event: dict[str, Any]) -> str:
+    """A few words such as `12.5/s, 3 min left, 1 failed`."""
+    finished = event["done"] + event["failed"]
+    per_s, left_s = pace.per_s(finished), pace.left_s(finished, event["total"] - finished, event["expected_s"])
+    words = [f"{per_s:.2g}/s"] if per_s else []
+    words += [f"{format.seconds(left_s)} left"] if left_s is not None else []
+    words += [f"{event['failed']} failed"] if event["failed"] else []
+    return ", ".join(words)
 
 
 def _announce(plan: RunPlan, stored: "StoredRun", counts: "Counts") -> None:

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     """Where all state lies: comparisons, downloaded weights, measured speeds."""
     weights: str = ""
     """Directories with weight files that the user chose himself, separated like PATH; searched before the cache."""
+    datasets: str = ""
+    """Directories, separated like PATH: where they are given, the web page reads folders below them and no others."""
     plugins: str = ""
     """Modules, separated by commas, that register further upscalers when the registry is first read."""
     offline: bool = False
@@ -68,6 +70,11 @@ class Settings(BaseSettings):
     def weight_directories(self) -> list[Path]:
         """The directories of `weights`, in search order."""
         return [Path(part).expanduser() for part in self.weights.split(os.pathsep) if part]
+
+    @property
+    def dataset_directories(self) -> list[Path]:
+        """The directories of `datasets`."""
+        return [Path(part).expanduser() for part in self.datasets.split(os.pathsep) if part]
 
     @property
     def weight_cache(self) -> Path:

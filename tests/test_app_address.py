@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.address import SHARED, is_own
+from cli.address import SHARED
+from core.addresses import is_own
 from tests.engine_helpers import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent

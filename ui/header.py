@@ -7,7 +7,7 @@ import streamlit as st
 from benchmark.environment import machine_label
 from ui.state import ROOT
 
-PAGES = (("compare.py", "Compare"), ("leaderboard.py", "Leaderboard"), ("models.py", "Models"))
+PAGES = (("compare.py", "Compare"), ("runs.py", "Runs"), ("leaderboard.py", "Leaderboard"), ("models.py", "Models"))
 """File below `pages/` and title; the first is shown at the bare address."""
 
 

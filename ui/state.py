@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -21,6 +22,10 @@ from core.errors import AppError
 from core.image import Picture, decode, safe_stem
 from core.settings import settings
 from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
+
+if TYPE_CHECKING:
+    from benchmark.dataset_reading import Readings
+    from benchmark.run_manager import RunManager
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = "Yours"
@@ -44,6 +49,23 @@ def downloads() -> Downloads:
 def additions() -> Additions:
     """The model files that visitors of this server are adding."""
     return Additions()
+
+
+@functools.cache
+def runs() -> "RunManager":
+    """The dataset runs of this server: whoever opens the page sees them."""
+    # SQLAlchemy is of no use to those who only compare.
+    from benchmark.run_manager import RunManager
+
+    return RunManager(engine())
+
+
+@functools.cache
+def readings() -> "Readings":
+    """The data sets that visitors of this server look at."""
+    from benchmark.dataset_reading import Readings
+
+    return Readings()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def view(site: Site, visitor: Visit) -> ComparePage:
 def test_the_first_screen_holds_header_set_up_viewer_and_strip(view: ComparePage) -> None:
     page = view.page
     header = page.locator(".st-key-header")
-    assert header.get_by_role("link").all_inner_texts() == ["Compare", "Leaderboard", "Models"]
+    assert header.get_by_role("link").all_inner_texts() == ["Compare", "Runs", "Leaderboard", "Models"]
     expect(header).to_contain_text(machine_label())
     box = header.bounding_box()
     assert box is not None

@@ -1,0 +1,204 @@
+"""Dataset runs that belong to a server: asked for by a visitor, computed one after another by the server's engine, seen by everybody.
+
+A run goes on when the visitor who started it has left. What other processes compute is seen too: in the store, and by the lock that
+they hold on their run. Nothing but the order of those that wait is kept here, so a server that was killed loses nothing else.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from benchmark import store_overview
+from benchmark.datasets import open_folder
+from benchmark.local_engine import LocalEngine
+from benchmark.run_folder import is_worked_on, working_on
+from benchmark.run_overview import Order, Overview, RunView
+from benchmark.run_plan import RunPlan
+from benchmark.store import Store
+from benchmark.store_records import Counts, StoredRun
+from core.errors import AppError, BusyError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Order(Order):
+    """A run that this server was asked to compute, and how."""
+
+    workers: int
+    keep_images: bool
+    goes_on: bool
+    """Whether it was begun before: its pictures are then looked at again."""
+    retry_failed: bool = False
+
+
+class RunManager:
+    """All dataset runs, as a server sees them. Safe to use from several threads."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._orders: dict[str, _Order] = {}
+        self._chosen: dict[str, tuple[int, bool]] = {}
+        self._problems: dict[str, str] = {}
+        self._worker: threading.Thread | None = None
+        self._closing = False
+        self._overview = Overview()
+
+    def start(self, plan: RunPlan, *, workers: int = 1, keep_images: bool = False) -> str:
+        """Store a run and queue it; returns its name. One that is in the store already goes on.
+
+        Raises
+        ------
+        core.errors.AppError
+            Somebody works on it, or it can't be stored.
+        """
+        name = plan.default_name()
+        with Store.open() as store:
+            self._check_free(name)
+            with working_on(name, wait_s=0.0):
+                found = store.find_run(name)
+                if found is None:
+                    store.create(name, plan)
+        with self._lock:
+            self._chosen[name] = (workers, keep_images)
+        self._append(_Order(name=name, workers=workers, keep_images=keep_images, goes_on=found is not None))
+        return name
+
+    def go_on(self, name: str, *, retry_failed: bool = False) -> None:
+        """Queue a run that was begun before, with as many workers as then. Raises `core.errors.AppError` as `start` does."""
+        self._check_free(name)
+        with Store.open() as store:
+            how = store_overview.how_computed(store, store.run(name))
+        with self._lock:
+            workers, keep_images = self._chosen.get(name) or how or (1, False)
+        self._append(_Order(name=name, workers=workers, keep_images=keep_images, goes_on=True, retry_failed=retry_failed))
+
+    def stop(self, name: str) -> None:
+        """Stop a run of this server, waiting or running; what is saved stays."""
+        with self._lock:
+            order = self._orders.get(name)
+            if order is None:
+                return
+            if order.state == "waiting":
+                del self._orders[name]
+            else:
+                order.state = "stopping"
+        self._engine.cancel(name)
+        self._overview.forget()
+
+    def delete(self, name: str) -> None:
+        """Delete a run with its results and pictures. Raises `core.errors.AppError` when somebody works on it."""
+        self._check_free(name)
+        with Store.open() as store, working_on(name, wait_s=0.0):
+            store_overview.delete_run(store, store.run(name))
+        with self._lock:
+            self._chosen.pop(name, None)
+            self._problems.pop(name, None)
+        self._overview.forget()
+
+    def find(self, name: str) -> RunView | None:
+        """How one run stands; None when there is none."""
+        return next((view for view in self.all() if view.run.name == name), None)
+
+    def all(self) -> list[RunView]:
+        """How all runs stand: those being worked on, in their order, then the others, the latest first. Raises `core.errors.StoreError`."""
+        with self._lock:
+            orders, problems = dict(self._orders), dict(self._problems)
+        return self._overview.views(orders, problems)
+
+    def shares(self, view: RunView) -> list[store_overview.Share]:
+        """How far each upscaler of a run is."""
+        return self._overview.shares(view)
+
+    def failures(self, view: RunView, limit: int) -> list[store_overview.FailedCell]:
+        """The first cells of a run that failed, at most `limit`."""
+        return self._overview.failures(view, limit)
+
+    def sets_run_before(self) -> list[store_overview.StoredSet]:
+        """The data sets of all runs, those of the latest first."""
+        return self._overview.sets_run_before()
+
+    def close(self) -> None:
+        """Begin nothing more; the engine's own end stops what runs."""
+        with self._lock:
+            self._closing = True
+            self._orders = {name: order for name, order in self._orders.items() if order.state != "waiting"}
+        self._overview.close()
+
+    def _check_free(self, name: str) -> None:
+        with self._lock:
+            ordered = name in self._orders
+        if ordered or is_worked_on(name):
+            raise BusyError(f"The run {name} is being worked on: stop it, or wait until it is done.")
+
+    def _append(self, order: _Order) -> None:
+        with self._lock:
+            if self._closing or order.name in self._orders:
+                return
+            self._problems.pop(order.name, None)
+            self._orders[order.name] = order
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, daemon=True, name="dataset runs")
+                self._worker.start()
+        self._overview.forget()
+
+    def _work(self) -> None:
+        """Compute one run after another, until none waits."""
+        while True:
+            with self._lock:
+                order = next(iter(self._orders.values()), None)
+                if order is None:
+                    self._worker = None
+                    return
+                order.state = "checking"
+            try:
+                problem = self._compute(order)
+            except AppError as error:
+                problem = str(error)
+            except Exception as error:
+                log.exception("The run %s could not be computed", order.name)
+                problem = f"Internal error ({type(error).__name__}); the log has the details."
+            with self._lock:
+                del self._orders[order.name]
+                if problem is not None:
+                    self._problems[order.name] = problem
+            self._overview.forget()
+
+    def _compute(self, order: _Order) -> str | None:
+        """Have the engine compute a run; returns why it ended, where the store does not know."""
+        if order.goes_on:
+            with Store.open() as store, working_on(order.name):
+                run = store.run(order.name)
+                store.resume(run, _plan_again(store, run), retry_failed=order.retry_failed)
+        if order.state == "stopping" or self._closing:
+            return None
+        for event in self._engine.run_dataset(order.name, workers=order.workers, keep_images=order.keep_images):
+            if event["state"] != "running":
+                return event["reason"] if event["state"] in ("busy", "paused") else None
+            order.counts = Counts(event["total"], event["done"], event["failed"], event["expected_s"])
+            with self._lock:
+                stopping = order.state == "stopping"
+                if not stopping:
+                    order.state = "running"
+            if stopping:
+                # It was asked to before the engine knew the run.
+                self._engine.cancel(order.name)
+        return None
+
+
+def _plan_again(store: Store, run: StoredRun) -> RunPlan:
+    """The plan of a run as it would be made now. Raises `core.errors.AppError` when its pictures or upscalers are gone."""
+    asked = run.request
+    return RunPlan(
+        datasets=tuple(open_folder(each.root, name=each.name) for each in store_overview.sets_of(store, run)),
+        scales=tuple(asked["scales"]),
+        upscaler_ids=tuple(asked["upscalers"]),
+        ready_only=asked["ready_only"],
+        lr=asked["lr"],
+        runtimes=tuple(asked["runtimes"]),
+        precision=asked["precision"],
+        options=asked["options"],
+        seed=asked["seed"],
+        repeats=asked["repeats"],
+    )

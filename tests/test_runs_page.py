@@ -1,0 +1,139 @@
+"""The runs page without a browser: what is offered, what may be named, and what is not to be done by strangers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from benchmark.presentation.runs import failures_table, progress_line, run_card
+from benchmark.run_overview import RunView
+from benchmark.store import Store
+from benchmark.store_overview import FailedCell
+from benchmark.store_records import Counts, StoredRun
+from tests.run_helpers import make_set, plan_of
+from ui import state
+
+PAGE = str(Path(__file__).resolve().parent.parent / "pages" / "runs.py")
+
+
+@pytest.fixture(autouse=True)
+def own_server() -> Iterator[None]:
+    """A server that only this machine reaches, and that knows no runs from other tests."""
+    before = config.get_option("server.address")
+    config.set_option("server.address", "127.0.0.1")
+    caches = (state.runs, state.readings, state.engine)
+    for each in caches:
+        each.cache_clear()
+    yield
+    state.runs().close()
+    for each in caches:
+        each.cache_clear()
+    config.set_option("server.address", before)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open() as opened:
+        yield opened
+
+
+def page(*actions: tuple[str, str]) -> AppTest:
+    app = AppTest.from_file(PAGE, default_timeout=30).run()
+    for key, text in actions:
+        app.text_input(key=key).set_value(text).run()
+    assert not app.exception
+    return app
+
+
+def buttons(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def popovers(app: AppTest) -> list[str]:
+    return [block.proto.popover.label for block in app.get("popover")]
+
+
+def errors(app: AppTest) -> list[str]:
+    """Without the marks that keep Markdown from reading them."""
+    return [error.value.replace("\\", "") for error in app.error]
+
+
+def captions(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
+def test_the_plan_is_counted_before_it_starts(tmp_path: Path) -> None:
+    app = page(("run set", str(make_set(tmp_path / "set", 3))))
+    app.multiselect(key="run upscalers").set_value(["bicubic", "nearest"]).run()
+    app.pills(key="run scales").set_value([2, 4]).run()
+    assert "3 pictures, 12 results." in captions(app)
+    app.selectbox(key="run small").set_value("given").run()
+    assert errors(app) == ["No small pictures come with set at x2, set at x4: choose a way to shrink."]
+    app.pills(key="run scales").set_value([]).run()
+    assert "Pick at least one scale." in captions(app)
+
+
+def test_a_set_that_was_run_before_is_offered_and_its_run_goes_on(store: Store, tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", 3)
+    store.create(name := plan_of(folder, scales=(4,), ready_only=True).default_name(), plan_of(folder, scales=(4,), ready_only=True))
+    app = page()
+    app.pills(key="run sets").set_value([str(folder)]).run()
+    app.multiselect(key="run upscalers").set_value(["bicubic"]).run()
+    assert f"This is the run {name} below." in captions(app)
+    assert [label for label in buttons(app) if label.startswith("Continue")] == ["Continue run", "Continue"]
+
+
+@pytest.mark.parametrize("address", [None, "0.0.0.0", "10.0.0.7"])
+def test_where_others_reach_the_server_folders_are_closed_and_nothing_is_deleted(store: Store, tmp_path: Path, address: str | None) -> None:
+    folder = make_set(tmp_path / "set", 1)
+    store.create("theirs", plan_of(folder))
+    assert "Delete" in popovers(page())
+    config.set_option("server.address", address)
+    app = page(("run set", str(folder)))
+    assert errors(app) == [f"Expected owner/name at Hugging Face; got {str(folder)!r}."]
+    assert "Others can reach this server" in captions(app)
+    assert not [pill.key for pill in app.pills if pill.key == "run sets"]
+    assert popovers(app) == ["More"]
+    assert "Continue" in buttons(app)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_named_folders_are_open_on_any_server_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    birds = make_set(tmp_path / "open" / "birds", 2)
+    make_set(tmp_path / "secret", 2)
+    monkeypatch.setenv("UPSCALE_BENCH_DATASETS", str(tmp_path / "open"))
+    config.set_option("server.address", address)
+    app = page(("run set", str(tmp_path / "secret")))
+    assert errors(app)[0].startswith(f"Expected a folder below {tmp_path / 'open'}, or owner/name")
+    app.text_input(key="run set").set_value("").run()
+    assert app.pills(key="run sets").options == ["birds"]
+    app.pills(key="run sets").set_value([str(birds)]).run()
+    assert "birds: 2 pictures" in captions(app)
+
+
+@pytest.mark.parametrize(
+    ("view", "line"),
+    [
+        (("running", Counts(56, 27, 2, 100.0), None, 3.14, 240.0), "29 of 56, 2 of them failed, 3.1 per second, 4 min left"),
+        (("interrupted", Counts(56, 29, 0, 100.0), None, None, 100.0), "29 of 56 saved, about 2 min to go"),
+        (("waiting", Counts(56, 0, 0, 0.01), None, None, 0.01), "0 of 56"),
+        (("done", Counts(56, 56, 0, 0.0), None, None, None), "56 of 56"),
+    ],
+)
+def test_how_far_a_run_is_in_words(view: tuple, line: str) -> None:
+    assert progress_line(RunView(_stored("set"), *view)) == line
+
+
+def test_names_and_reasons_of_foreign_origin_are_not_read_as_html() -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    card = run_card(RunView(_stored(bad), "paused", Counts(1, 0, 0, 0.0), bad))
+    table = failures_table([FailedCell(bad, bad, "bicubic", 4, "failed", bad)])
+    assert "<img" not in card + table
+    assert (card.count("&lt;img"), table.count("&lt;img")) == (2, 3)
+
+
+def _stored(dataset: str) -> StoredRun:
+    request = {"datasets": [{"name": dataset}], "scales": [4], "upscalers": ["bicubic"], "lr": "area", "repeats": 2}
+    return StoredRun(1, "set-1", "running", None, request, "", "2026-11-21T10:00:00+00:00")
