@@ -32,9 +32,15 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls) -> Self:
-        """The user's store, created or brought up to date where needed. Raises `core.errors.StoreError`."""
-        return cls(store_database.open_database(store_database.path()))
+    def open(cls, *, checked: bool = True) -> Self:
+        """The user's store, created or brought up to date where needed. Raises `core.errors.StoreError`.
+
+        Parameters
+        ----------
+        checked:
+            Whether all of its pages are looked at first, which takes longer the larger it is: who only reads a row need not.
+        """
+        return cls(store_database.open_database(store_database.path(), checked=checked))
 
     def __enter__(self) -> Self:
         return self

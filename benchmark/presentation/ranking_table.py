@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from benchmark.claims import Verdict
+from benchmark.kept_pictures import worst_first
 from benchmark.leaderboard import Entry, Ranking
 from benchmark.presentation.claims import numbers
 from benchmark.presentation.rankings import HEADINGS, cells
@@ -39,11 +40,11 @@ def _row(entry: Entry, shown: Sequence[int]) -> str:
 
 def pictures_table(entry: Entry, baseline: Entry) -> str:
     """Each picture that both have, those where the entry falls back the furthest first."""
-    shared = sorted((value - baseline.psnr_of[name], name) for name, value in entry.psnr_of.items() if name in baseline.psnr_of)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{_cell(entry.name, entry.psnr_of[name])}{_cell(baseline.name, baseline.psnr_of[name])}'
-        f'<td data-head="Difference">{difference:+.2f}</td></tr>'
-        for difference, name in shared
+        f'<td data-head="Difference">{entry.psnr_of[name] - baseline.psnr_of[name]:+.2f}</td></tr>'
+        for name in worst_first(entry, baseline)
+        if name in baseline.psnr_of
     )
     heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("Picture", entry.name, baseline.name, "Difference, dB"))
     return f'<table class="ub-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
