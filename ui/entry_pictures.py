@@ -10,11 +10,13 @@ from benchmark.kept_pictures import ScoredPicture, worst_first
 from benchmark.leaderboard import Entry, Ranking
 from benchmark.presentation.format import number, seconds
 from benchmark.presentation.ranking_table import pictures_table
+from benchmark.presentation.results import NAMES_HIDDEN
 from benchmark.presentation.table import KINDS
 from benchmark.presentation.viewer import Shown
 from benchmark.store import Store
 from core.errors import AppError
 from ui.image_route import original_url, result_url
+from ui.leaderboard import key_of
 from ui.state import ROOT, engine, user_id
 from ui.viewer import viewer
 
@@ -32,7 +34,7 @@ def entry_pictures(ranking: Ranking, entry: Entry, baseline: Entry | None) -> No
 def _entry_pictures(ranking: Ranking, entry: Entry, baseline: Entry | None, *, drawn_busy: bool) -> None:
     if drawn_busy != _job_is_active():
         st.rerun()
-    name = _choose(worst_first(entry, baseline))
+    name = _choose(f"picture of {key_of(entry)}", worst_first(entry, baseline))
     with Store.open(checked=False) as store:
         own = kept_pictures.scored(store, ranking, entry, name)
         other = kept_pictures.scored(store, ranking, baseline, name) if baseline and baseline is not entry else None
@@ -40,7 +42,9 @@ def _entry_pictures(ranking: Ranking, entry: Entry, baseline: Entry | None, *, d
     if own is None:
         st.info("The store has no result of this picture any more.")
         return
-    _look(entry, baseline, own, other, kept)
+    if _look(entry, baseline, own, other, kept):
+        st.caption(NAMES_HIDDEN)
+        return
     for each, whose in ((own, entry), (other, baseline)):
         if each and whose and kept[each.cell_id] is None:
             _not_kept(ranking, whose, each)
@@ -49,9 +53,8 @@ def _entry_pictures(ranking: Ranking, entry: Entry, baseline: Entry | None, *, d
         st.html(pictures_table(entry, baseline))
 
 
-def _choose(names: Sequence[str]) -> str:
-    """A box with the names, and buttons to the one before and after."""
-    key = "leaderboard picture"
+def _choose(key: str, names: Sequence[str]) -> str:
+    """A box with the names, and buttons to the one before and after. Each entry has its own, which begins with its worst."""
     if st.session_state.get(key) not in names:
         st.session_state[key] = names[0]
 
@@ -66,21 +69,23 @@ def _choose(names: Sequence[str]) -> str:
     return chosen
 
 
-def _look(entry: Entry, baseline: Entry | None, own: ScoredPicture, other: ScoredPicture | None, kept: dict[int, Path | None]) -> None:
-    """The viewer, where there is a result to see in it."""
+def _look(entry: Entry, baseline: Entry | None, own: ScoredPicture, other: ScoredPicture | None, kept: dict[int, Path | None]) -> bool:
+    """The viewer, where there is a result to see in it; says whether names are hidden in it."""
     problem = kept_pictures.original_problem(own)
     shown = [] if problem else [_shown("original", "Original", original_url(own), own, f"{own.size[0]}×{own.size[1]}")]
     for picture_id, each, whose in (("baseline", other, baseline), ("result", own, entry)):
         path = kept[each.cell_id] if each else None
         if each and whose and path:
             shown.append(_shown(picture_id, whose.name, result_url(each.cell_id, path.name), each, _caption(whose, each.name)))
+    names_hidden = False
     if kept[own.cell_id] is not None:
         ids = [picture.id for picture in shown]
         left = next(each for each in ("baseline", "original", "result") if each in ids)
         # Three pictures at most: a browser holds them whole, where a comparison of ten fetches parts.
-        viewer(shown, frame=own.size, left=left, right="result", key="viewer", parts_above_px=None)
+        names_hidden = viewer(shown, frame=own.size, left=left, right="result", key="viewer", parts_above_px=None).names_hidden
     if problem:
         st.caption(problem)
+    return names_hidden
 
 
 def _shown(picture_id: str, label: str, url: str, picture: ScoredPicture, caption: str) -> Shown:
