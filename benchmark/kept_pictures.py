@@ -7,7 +7,6 @@ of the store and the file name that belongs to it, and gets the file only where 
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,13 +113,15 @@ def scored(store: Store, ranking: Ranking, entry: Entry, picture: str) -> Scored
     )
 
 
-def find_kept(store: Store, cell_id: int) -> Path | None:
+def find_kept(store: Store, cell_id: int, *, look: bool = False) -> Path | None:
     """The file of a result, of whichever run or comparison kept the same; None where none did, or the file is gone.
 
     Parameters
     ----------
     cell_id:
-        Of a finished cell. Its comparisons are those of the store's index: see `benchmark.comparison_index.refresh`.
+        Of a finished cell.
+    look:
+        Whether the store's index of comparisons is brought up to date where it does not help as it is.
     """
     own = select(
         cells.c.upscaler, cells.c.output_sha256, cells.c.pixels_sha256, cells.c.fingerprint, runs.c.name, pictures.c.original_sha256
@@ -135,26 +136,21 @@ def find_kept(store: Store, cell_id: int) -> Path | None:
             same = select(runs.c.name, cells.c.output_sha256).join(runs, cells.c.run_id == runs.c.id)
             same = same.where(cells.c.pixels_sha256 == cell.pixels_sha256, cells.c.output_sha256.is_not(None))
             kept = [(run, output) for run, output in connection.execute(same)]
-        of_picture = select(comparisons.c.id).where(comparisons.c.image_sha256 == cell.original_sha256)
-        job_ids = list(connection.execute(of_picture).scalars())
     for run, output_sha256 in kept:
         if output_sha256 and KEPT_NAME.fullmatch(output_sha256):
             path = folder_of(run) / f"{output_sha256}.png"
             if path.is_file():
                 return path
-    return next(_in_comparisons(job_ids, cell.upscaler, cell.fingerprint), None)
-
-
-def kept_after_a_look(store: Store, cell_id: int) -> Path | None:
-    """The same, after the index of comparisons was brought up to date where it did not help as it was."""
-    path = find_kept(store, cell_id)
-    if path is None:
+    path = _in_comparisons(store, cell.original_sha256, cell.upscaler, cell.fingerprint)
+    if path is None and look:
         comparison_index.refresh(store)
-        path = find_kept(store, cell_id)
+        path = _in_comparisons(store, cell.original_sha256, cell.upscaler, cell.fingerprint)
     return path
 
 
-def _in_comparisons(job_ids: list[str], upscaler: str, fingerprint: str | None) -> Iterator[Path]:
+def _in_comparisons(store: Store, original_sha256: str, upscaler: str, fingerprint: str | None) -> Path | None:
+    with reading(store.engine) as connection:
+        job_ids = list(connection.execute(select(comparisons.c.id).where(comparisons.c.image_sha256 == original_sha256)).scalars())
     for job_id in job_ids:
         directory = jobs.directory_of(job_id)
         try:
@@ -165,7 +161,8 @@ def _in_comparisons(job_ids: list[str], upscaler: str, fingerprint: str | None) 
         for row in job.rows if job else []:
             path = jobs.picture_path(job_id, row.output_path) if row.output_path and row.given is None else None
             if path is not None and fingerprint and (row.upscaler, row.fingerprint) == (upscaler, fingerprint):
-                yield path
+                return path
+    return None
 
 
 def original_problem(picture: ScoredPicture) -> str | None:

@@ -4,9 +4,10 @@ Scores that were made under other conditions never share a ranking. Ranks are gi
 design. Who has no result for some picture of the set has no rank. Times rank among those of the same machine that nothing disturbed.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmark.statistics import Difference, Mean
 from benchmark.store import Store
 from benchmark.store_records import FinishedCell, StoredRun
 from benchmark.timing import median, percentile
+from upscalers.spec import UpscalerSpec
 
 TIE_DB = 0.05
 """Upscalers within so much of the first of them share its rank."""
@@ -131,12 +133,14 @@ def leaderboard(store: Store, run_name: str | None = None) -> list[Ranking]:
                 if cell.environment_id and cell.environment_id not in machines:
                     facts = store.environment(cell.environment_id)
                     machines[cell.environment_id] = _id_of([facts.get(name) for name in MACHINE])
+    # Each question to the registry looks at the folders of added models.
+    find = functools.cache(upscalers.find)
     rankings = []
     for key, entries in found.items():
         dataset, sha256, pictures, scale, lr_source, library = key
         protocols = {name: None for _, cells in entries.values() for cell in cells for name in cell.row.scores or {}}
         for protocol in protocols:
-            made = [_entry(run, cells, protocol, machines, pictures) for run, cells in entries.values()]
+            made = [_entry(run, cells, protocol, machines, pictures, find) for run, cells in entries.values()]
             rankings.append(Ranking(dataset, sha256, pictures, scale, protocol, lr_source, library, _ranked(made)))
     return rankings
 
@@ -149,7 +153,7 @@ def _by_entry(run: StoredRun, cells: Iterable[FinishedCell]) -> dict[tuple[_Key,
         row = cell.row
         library = None if row.lr_source == LR_SOURCE else run.request["downscale_libraries"].get(row.lr_source)
         key = (cell.dataset, cell.dataset_sha256, pictures[cell.dataset], int(row.scale), row.lr_source, library)
-        model = (row.upscaler, row.runtime, row.precision, json.dumps(row.options, sort_keys=True), str(row.seed))
+        model = (row.upscaler, row.runtime, row.precision, repr(sorted(row.options.items())), str(row.seed))
         # A cell that failed may not have got as far as its weights: it belongs to those that have.
         exact = (str(row.runtime_version), str(row.weights_sha256)) if row.status == "ok" else ()
         found.setdefault((key, (*model, *exact)), []).append(cell)
@@ -164,11 +168,18 @@ def _done(cells: Iterable[FinishedCell]) -> int:
     return sum(cell.row.status == "ok" for cell in cells)
 
 
-def _entry(run: StoredRun, cells: Sequence[FinishedCell], protocol: str, machines: Mapping[str, str], pictures: int) -> Entry:
+def _entry(
+    run: StoredRun,
+    cells: Sequence[FinishedCell],
+    protocol: str,
+    machines: Mapping[str, str],
+    pictures: int,
+    find: Callable[[str], UpscalerSpec | None],
+) -> Entry:
     done = [cell for cell in cells if cell.row.status == "ok"]
     row = (done or cells)[0].row
     scores = {cell.picture: cell.row.scores[protocol] for cell in done if cell.row.scores}
-    spec = upscalers.find(row.upscaler)
+    spec = find(row.upscaler)
     psnr_of = {picture: each.psnr_db for picture, each in scores.items() if each.psnr_db is not None}
     return Entry(
         upscaler=row.upscaler,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Engine, RowMapping, func, insert, select, update
+from pydantic import TypeAdapter
+from sqlalchemy import Engine, RowMapping, Text, cast, func, insert, select, update
 
 from benchmark import jobs, store_database
 from benchmark.cells import CellResult
@@ -23,6 +24,9 @@ from core.errors import UsageError
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
+READ_TOGETHER = 1000
+"""So many documents are parsed in one call: one by one most of the time would go into the calls."""
+_ROWS, _SCORES = TypeAdapter(list[Row]), TypeAdapter(list[ProtocolScores])
 
 
 class Store:
@@ -174,28 +178,34 @@ class Store:
     def finished(self, run: StoredRun) -> Iterator[FinishedCell]:
         """The finished cells of a run, in their order, with all scores."""
         by_cell: dict[int, dict[str, ProtocolScores]] = {}
+        numbers = cast(scores.c.numbers, Text).label("numbers")
+        row = cast(cells.c.row, Text).label("row")
+        notes = cast(cells.c.notes, Text).label("notes")
+        columns = (cells.c.id, row, notes, cells.c.pixels_sha256, cells.c.output_sha256, cells.c.environment_id)
+        of_run = cells.c.run_id == run.id
         with reading(self.engine) as connection:
-            of_run = select(scores).join(cells).where(cells.c.run_id == run.id)
-            for each in connection.execute(of_run).mappings():
-                values = ProtocolScores(**each["numbers"], fingerprint=each["fingerprint"])
-                by_cell.setdefault(each["cell_id"], {})[each["protocol"]] = values
-            found = connection.execute(
-                _joined().where(cells.c.run_id == run.id, cells.c.status.is_not(None)).order_by(cells.c.id)
-            ).mappings()
-            for each in found:
-                row = Row.model_validate(each["row"])
-                row.scores = by_cell.get(each["id"])
-                yield FinishedCell(
-                    id=each["id"],
-                    dataset=each["dataset"],
-                    dataset_sha256=each["dataset_sha256"],
-                    picture=each["picture"],
-                    row=row,
-                    notes=tuple(each["notes"] or ()),
-                    pixels_sha256=each["pixels_sha256"],
-                    output_sha256=each["output_sha256"],
-                    environment_id=each["environment_id"],
-                )
+            scored = connection.execute(
+                select(scores.c.cell_id, scores.c.protocol, scores.c.fingerprint, numbers).join(cells).where(of_run)
+            )
+            for part in scored.partitions(READ_TOGETHER):
+                texts = [f'{{"fingerprint": {json.dumps(each.fingerprint)}, {each.numbers[1:]}' for each in part]
+                for each, values in zip(part, _SCORES.validate_json(f"[{','.join(texts)}]"), strict=True):
+                    by_cell.setdefault(each.cell_id, {})[each.protocol] = values
+            found = connection.execute(_joined(*columns).where(of_run, cells.c.status.is_not(None)).order_by(cells.c.id))
+            for part in found.partitions(READ_TOGETHER):
+                for each, document in zip(part, _ROWS.validate_json(f"[{','.join(each.row for each in part)}]"), strict=True):
+                    document.scores = by_cell.get(each.id)
+                    yield FinishedCell(
+                        id=each.id,
+                        dataset=each.dataset,
+                        dataset_sha256=each.dataset_sha256,
+                        picture=each.picture,
+                        row=document,
+                        notes=tuple(json.loads(each.notes or "null") or ()),
+                        pixels_sha256=each.pixels_sha256,
+                        output_sha256=each.output_sha256,
+                        environment_id=each.environment_id,
+                    )
 
     def counts(self, run: StoredRun) -> Counts:
         """How far a run is."""
@@ -286,11 +296,11 @@ def _run(found: RowMapping) -> StoredRun:
     )
 
 
-def _joined() -> Any:  # noqa: ANN401 - SQLAlchemy's type would list every column
-    """Cells with their pictures and sets."""
+def _joined(*columns: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's type would list every column
+    """Cells, or these columns of them, with their pictures and sets."""
     return (
         select(
-            cells,
+            *(columns or (cells,)),
             pictures.c.name.label("picture"),
             pictures.c.original_path,
             pictures.c.original_sha256,

@@ -166,7 +166,7 @@ def test_nothing_but_the_stores_own_pictures_can_be_fetched(store: Store, folder
 def test_a_comparison_of_the_same_picture_computes_it_and_is_found_by_its_fingerprint(store: Store, folder: Path) -> None:
     assert compute(store, plan_of(folder, upscaler_ids=("bicubic", "lanczos")))["state"] == "done"
     picture = scored(store, "lanczos", "1.png")
-    assert kept_pictures.kept_after_a_look(store, picture.cell_id) is None
+    assert kept_pictures.find_kept(store, picture.cell_id, look=True) is None
     expected_s = recompute.expected_s(picture)
     assert expected_s is not None
     assert expected_s < recompute.QUICK_S
@@ -178,7 +178,7 @@ def test_a_comparison_of_the_same_picture_computes_it_and_is_found_by_its_finger
     finally:
         engine.close()
     assert kept_pictures.find_kept(store, picture.cell_id) is None
-    found = kept_pictures.kept_after_a_look(store, picture.cell_id)
+    found = kept_pictures.find_kept(store, picture.cell_id, look=True)
     assert found is not None
     original = Image.fromarray(noise(41, 31, seed=1)[:30, :40])
     wanted = original.resize((20, 15), Image.Resampling.BICUBIC).resize((40, 30), Image.Resampling.LANCZOS)

@@ -38,7 +38,7 @@ def _entry_pictures(ranking: Ranking, entry: Entry, baseline: Entry | None, *, d
     with Store.open(checked=False) as store:
         own = kept_pictures.scored(store, ranking, entry, name)
         other = kept_pictures.scored(store, ranking, baseline, name) if baseline and baseline is not entry else None
-        kept = {each.cell_id: kept_pictures.kept_after_a_look(store, each.cell_id) for each in (own, other) if each}
+        kept = {each.cell_id: kept_pictures.find_kept(store, each.cell_id, look=True) for each in (own, other) if each}
     if own is None:
         st.info("The store has no result of this picture any more.")
         return
