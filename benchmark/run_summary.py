@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchmark.claims import Measured
 from benchmark.given_small import LR_SOURCE
@@ -97,7 +97,15 @@ def measured(store: Store, run: StoredRun) -> list[Measured]:
     return found
 
 
-def typical_calls(rows: list[Row]) -> list[Row]:
+class _Called(Protocol):
+    @property
+    def was_warm(self) -> bool | None: ...
+
+
+Called = TypeVar("Called", bound=_Called)
+
+
+def typical_calls(rows: list[Called]) -> list[Called]:
     """Rows whose first call was not also the first of its process; all rows where there are no such."""
     return [row for row in rows if row.was_warm] or rows
 

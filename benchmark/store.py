@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import TypeAdapter
 from sqlalchemy import Engine, RowMapping, Text, cast, func, insert, select, update
 
 from benchmark import jobs, store_database
@@ -18,15 +17,13 @@ from benchmark.cells import CellResult
 from benchmark.run_plan import PlannedCell, RunPlan, describe_change
 from benchmark.schema import ProtocolScores, Row
 from benchmark.store_database import reading, writing
-from benchmark.store_records import Counts, FinishedCell, StoredRun, WaitingCell
+from benchmark.store_records import CellScores, Counts, FinishedCell, ScoredCell, StoredRun, WaitingCell
 from benchmark.store_tables import cells, datasets, environments, pictures, runs, scores
 from core.errors import UsageError
+from metrics import MORE
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
-READ_TOGETHER = 1000
-"""So many documents are parsed in one call: one by one most of the time would go into the calls."""
-_ROWS, _SCORES = TypeAdapter(list[Row]), TypeAdapter(list[ProtocolScores])
 
 
 class Store:
@@ -178,34 +175,57 @@ class Store:
     def finished(self, run: StoredRun) -> Iterator[FinishedCell]:
         """The finished cells of a run, in their order, with all scores."""
         by_cell: dict[int, dict[str, ProtocolScores]] = {}
-        numbers = cast(scores.c.numbers, Text).label("numbers")
-        row = cast(cells.c.row, Text).label("row")
-        notes = cast(cells.c.notes, Text).label("notes")
-        columns = (cells.c.id, row, notes, cells.c.pixels_sha256, cells.c.output_sha256, cells.c.environment_id)
-        of_run = cells.c.run_id == run.id
         with reading(self.engine) as connection:
-            scored = connection.execute(
-                select(scores.c.cell_id, scores.c.protocol, scores.c.fingerprint, numbers).join(cells).where(of_run)
+            of_run = select(scores).join(cells).where(cells.c.run_id == run.id)
+            for each in connection.execute(of_run).mappings():
+                values = ProtocolScores(**each["numbers"], fingerprint=each["fingerprint"])
+                by_cell.setdefault(each["cell_id"], {})[each["protocol"]] = values
+            found = connection.execute(
+                _joined().where(cells.c.run_id == run.id, cells.c.status.is_not(None)).order_by(cells.c.id)
+            ).mappings()
+            for each in found:
+                row = Row.model_validate(each["row"])
+                row.scores = by_cell.get(each["id"])
+                yield FinishedCell(
+                    id=each["id"],
+                    dataset=each["dataset"],
+                    dataset_sha256=each["dataset_sha256"],
+                    picture=each["picture"],
+                    row=row,
+                    notes=tuple(each["notes"] or ()),
+                    pixels_sha256=each["pixels_sha256"],
+                    output_sha256=each["output_sha256"],
+                    environment_id=each["environment_id"],
+                )
+
+    def scored(self, run: StoredRun) -> list[ScoredCell]:
+        """What rankings need of the finished cells of a run, in their order: columns, for which no document has to be built."""
+        more = tuple(MORE.get(name).id for name in run.request.get("metrics", ()))
+        row, numbers = cells.c.row, scores.c.numbers
+        of_run = cells.c.run_id == run.id
+        by_cell: dict[int, dict[str, CellScores]] = {}
+        with reading(self.engine) as connection:
+            values = [numbers[name].as_float() for name in ("mse", "psnr_db", "ssim")]
+            columns = (
+                scores.c.cell_id,
+                scores.c.protocol,
+                *values,
+                numbers["identical"].as_boolean(),
+                *(numbers[name].as_float() for name in more),
             )
-            for part in scored.partitions(READ_TOGETHER):
-                texts = [f'{{"fingerprint": {json.dumps(each.fingerprint)}, {each.numbers[1:]}' for each in part]
-                for each, values in zip(part, _SCORES.validate_json(f"[{','.join(texts)}]"), strict=True):
-                    by_cell.setdefault(each.cell_id, {})[each.protocol] = values
-            found = connection.execute(_joined(*columns).where(of_run, cells.c.status.is_not(None)).order_by(cells.c.id))
-            for part in found.partitions(READ_TOGETHER):
-                for each, document in zip(part, _ROWS.validate_json(f"[{','.join(each.row for each in part)}]"), strict=True):
-                    document.scores = by_cell.get(each.id)
-                    yield FinishedCell(
-                        id=each.id,
-                        dataset=each.dataset,
-                        dataset_sha256=each.dataset_sha256,
-                        picture=each.picture,
-                        row=document,
-                        notes=tuple(json.loads(each.notes or "null") or ()),
-                        pixels_sha256=each.pixels_sha256,
-                        output_sha256=each.output_sha256,
-                        environment_id=each.environment_id,
-                    )
+            for cell_id, protocol, mse, psnr_db, ssim, identical, *others in connection.execute(select(*columns).join(cells).where(of_run)):
+                made = CellScores(mse, psnr_db, ssim, bool(identical), dict(zip(more, others, strict=True)))
+                by_cell.setdefault(cell_id, {})[protocol] = made
+            texts = [row[name].as_string() for name in ("name", "aim", "runtime_version", "weights_sha256", "lr_source")]
+            times = [row[name].as_float() for name in ("first_s", "warm_p50_s", "peak_rss_mib", "peak_vram_mib")]
+            whole = [row[name].as_integer() for name in ("scale", "seed", "workers", "tile")]
+            said = [row[name].as_boolean() for name in ("verified_weights", "contended", "was_warm")]
+            found = _joined(
+                *(cells.c.id, datasets.c.name, datasets.c.sha256, pictures.c.name, cells.c.environment_id, cells.c.status),
+                *(cells.c.upscaler, cells.c.runtime, cells.c.precision, cast(row["options"], Text), *texts, *times, *whole, *said),
+            )
+            finished = connection.execute(found.where(of_run, cells.c.status.is_not(None)).order_by(cells.c.id))
+            return [ScoredCell._make((*values, by_cell.get(values[0], {}))) for values in finished]
 
     def counts(self, run: StoredRun) -> Counts:
         """How far a run is."""
@@ -296,19 +316,23 @@ def _run(found: RowMapping) -> StoredRun:
     )
 
 
+_WITH_PICTURE = (
+    cells,
+    pictures.c.name.label("picture"),
+    pictures.c.original_path,
+    pictures.c.original_sha256,
+    pictures.c.small_path,
+    pictures.c.small_sha256,
+    datasets.c.name.label("dataset"),
+    datasets.c.sha256.label("dataset_sha256"),
+)
+
+
 def _joined(*columns: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's type would list every column
-    """Cells, or these columns of them, with their pictures and sets."""
+    """These columns, or all, of cells with their pictures and sets."""
     return (
-        select(
-            *(columns or (cells,)),
-            pictures.c.name.label("picture"),
-            pictures.c.original_path,
-            pictures.c.original_sha256,
-            pictures.c.small_path,
-            pictures.c.small_sha256,
-            datasets.c.name.label("dataset"),
-            datasets.c.sha256.label("dataset_sha256"),
-        )
+        select(*(columns or _WITH_PICTURE))
+        .select_from(cells)
         .join(pictures, cells.c.picture_id == pictures.c.id)
         .join(datasets, pictures.c.dataset_id == datasets.c.id)
     )

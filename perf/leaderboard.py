@@ -95,7 +95,7 @@ def measure() -> None:
     def read() -> None:
         with Store.open() as store:
             for run in store.runs():
-                list(store.finished(run))
+                store.scored(run)
 
     def rank() -> None:
         statistics._drawn.cache_clear()
