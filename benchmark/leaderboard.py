@@ -75,6 +75,10 @@ class Entry:
     license: str | None
     tiles: tuple[int, ...]
     """Sides of tiles in pixels, where pictures were cut."""
+    tile_limit: int | None
+    """The side that was asked for; None: the upscaler's own."""
+    metrics: Mapping[str, Mean | None] = field(default_factory=dict)
+    """Means of the metrics that were asked for, by id."""
     rank: int | None = None
     """Within its aim, by PSNR; None where pictures are missing."""
     time_rank: int | None = None
@@ -110,6 +114,8 @@ class Ranking:
 
 _Key = tuple[str, str, int, int, str, str | None]
 _Who = tuple[str, ...]
+PLANNED = 6
+"""So many of its texts are known before anything has run."""
 
 
 def leaderboard(store: Store, run_name: str | None = None) -> list[Ranking]:
@@ -151,12 +157,12 @@ def _by_entry(run: StoredRun, cells: Iterable[ScoredCell]) -> dict[tuple[_Key, _
     for cell in cells:
         library = None if cell.lr_source == LR_SOURCE else run.request["downscale_libraries"].get(cell.lr_source)
         key = (cell.dataset, cell.dataset_sha256, pictures[cell.dataset], cell.scale, cell.lr_source, library)
-        model = (cell.upscaler, cell.runtime, cell.precision, _sorted(cell.options), str(cell.seed))
+        model = (cell.upscaler, cell.runtime, cell.precision, _sorted(cell.options), str(cell.seed), str(cell.tile_limit))
         # A cell that failed may not have got as far as its weights: it belongs to those that have.
         exact = (str(cell.runtime_version), str(cell.weights_sha256)) if cell.status == "ok" else ()
         found.setdefault((key, (*model, *exact)), []).append(cell)
-    for key, who in [each for each in found if len(each[1]) == 5]:
-        successful = [other for other in found if other[0] == key and len(other[1]) > 5 and other[1][:5] == who]
+    for key, who in [each for each in found if len(each[1]) == PLANNED]:
+        successful = [other for other in found if other[0] == key and len(other[1]) > PLANNED and other[1][:PLANNED] == who]
         if successful:
             found[successful[0]] += found.pop((key, who))
     return found
@@ -183,6 +189,7 @@ def _entry(
     first = (done or cells)[0]
     scores = {cell.picture: cell.scores[protocol] for cell in done if cell.scores}
     spec = find(first.upscaler)
+    more = dict.fromkeys(name for each in scores.values() for name in each.more)
     psnr_of = {picture: each.psnr_db for picture, each in scores.items() if each.psnr_db is not None}
     return Entry(
         upscaler=first.upscaler,
@@ -207,6 +214,8 @@ def _entry(
         peak_vram_mib=_largest(cell.peak_vram_mib for cell in done),
         parameters=spec.parameter_count.get(first.scale) if spec else None,
         license=spec.license if spec else None,
+        tile_limit=first.tile_limit,
+        metrics={name: _mean(each.more.get(name) for each in scores.values()) for name in more},
         tiles=tuple(sorted({cell.tile for cell in done if cell.tile})),
         psnr_of=psnr_of,
     )

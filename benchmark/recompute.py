@@ -41,6 +41,8 @@ def command(ranking: Ranking, entry: Entry, picture: ScoredPicture) -> str:
             words += ["--option", f"{entry.upscaler}.{name}={value if isinstance(value, str) else json.dumps(value)}"]
     if spec is not None and entry.seed != spec.seed_for(None):
         words += ["--seed", str(entry.seed)]
+    if row.tile_limit:
+        words += ["--tile", str(row.tile_limit)]
     if row.repeats:
         words += ["--repeats", str(row.repeats)]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{ranking.dataset[:40]}-{entry.upscaler[:40]}-x{ranking.scale}-pictures").lstrip("._-")

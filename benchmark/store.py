@@ -20,7 +20,7 @@ from benchmark.store_database import reading, writing
 from benchmark.store_records import CellScores, Counts, FinishedCell, ScoredCell, StoredRun, WaitingCell
 from benchmark.store_tables import cells, datasets, environments, pictures, runs, scores
 from core.errors import UsageError
-from metrics import MORE
+from metrics import METRICS, MORE
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
@@ -214,11 +214,17 @@ class Store:
                 *(numbers[name].as_float() for name in more),
             )
             for cell_id, protocol, mse, psnr_db, ssim, identical, *others in connection.execute(select(*columns).join(cells).where(of_run)):
-                made = CellScores(mse, psnr_db, ssim, bool(identical), dict(zip(more, others, strict=True)))
+                made = CellScores(
+                    mse,
+                    psnr_db,
+                    ssim,
+                    bool(identical),
+                    {name: value for name, value in zip(more, others, strict=True) if protocol in METRICS.get(name).protocols},
+                )
                 by_cell.setdefault(cell_id, {})[protocol] = made
             texts = [row[name].as_string() for name in ("name", "aim", "runtime_version", "weights_sha256", "lr_source")]
             times = [row[name].as_float() for name in ("first_s", "warm_p50_s", "peak_rss_mib", "peak_vram_mib")]
-            whole = [row[name].as_integer() for name in ("scale", "seed", "workers", "tile")]
+            whole = [row[name].as_integer() for name in ("scale", "seed", "workers", "tile", "tile_limit")]
             said = [row[name].as_boolean() for name in ("verified_weights", "contended", "was_warm")]
             found = _joined(
                 *(cells.c.id, datasets.c.name, datasets.c.sha256, pictures.c.name, cells.c.environment_id, cells.c.status),

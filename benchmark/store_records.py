@@ -119,6 +119,7 @@ class ScoredCell(NamedTuple):
     seed: int | None
     workers: int
     tile: int | None
+    tile_limit: int | None
     verified_weights: bool | None
     contended: bool | None
     was_warm: bool | None
