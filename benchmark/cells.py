@@ -6,6 +6,7 @@ that what a crash takes with it is one cell.
 
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from benchmark.degradation import DEFAULT_DOWNSCALE, crop_to_multiple, downscale
 from benchmark.failures import failure_of
 from benchmark.preparation import SMALLEST_FOR_HALF_PX, Prepared, needs_f32
 from benchmark.schema import ImageFacts, Mode, Region, Row
-from benchmark.scoring import Layers, score_row
+from benchmark.scoring import Layers, ask_for_more, score_row
+from benchmark.scoring_process import Request, ScoringProcess
 from benchmark.timing import ContentionMeter, median, percentile
 from core.errors import ImageError, UnavailableError
 from core.files import write_atomically
@@ -57,6 +59,8 @@ class PictureTask:
     keep_in: Path | None
     """Where the results are kept as PNG; None where only their scores are."""
     cells: tuple[CellTask, ...]
+    metrics: tuple[str, ...] = ()
+    """Names from `metrics.MORE`, computed for each cell beside the usual scores."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Bench(Protocol):
 
     called: "set[ModelKey]"
     """The models that have run already."""
+    scoring: ScoringProcess
+    """Where metrics that were asked for are computed: in a process of their own, so that a model's memory is only its own."""
 
     def call(self, key: "ModelKey", token: str, picture: RGB8, seed: int | None, *, progress: Progress) -> "Called":
         """Enlarge a picture, and keep it for `repeat`."""
@@ -227,7 +233,10 @@ def _computed(cell: CellTask, task: PictureTask, ready: _Ready, desk: _Desk) -> 
     row.output_mp_per_s = width * height / 1e6 / (row.warm_p50_s or called.seconds)
     alpha = None if pictures.small_alpha is None else resize_alpha(pictures.small_alpha, width, height)
     original = Layers(pictures.original, pictures.original_alpha)
-    score_row(ready.conditions, row, Layers(called.picture, alpha), small=Layers(pictures.small, pictures.small_alpha), original=original)
+    result = Layers(called.picture, alpha)
+    score_row(ready.conditions, row, result, small=Layers(pictures.small, pictures.small_alpha), original=original)
+    if task.metrics:
+        _score_more(task, row, ready, result, original, desk.bench.scoring)
     row.status, row.stage = "ok", "done"
     pixels = hashlib.sha256(np.ascontiguousarray(called.picture).data)
     if alpha is not None:
@@ -242,3 +251,22 @@ def _computed(cell: CellTask, task: PictureTask, ready: _Ready, desk: _Desk) -> 
     except OSError as error:
         return CellResult(cell.id, row, not_kept=error.strerror or type(error).__name__)
     return CellResult(cell.id, row, ready.notes, pixels.hexdigest(), output_sha256)
+
+
+def _score_more(task: PictureTask, row: Row, ready: _Ready, result: Layers, original: Layers, process: ScoringProcess) -> None:
+    """Add the metrics that were asked for; the pictures go to their process as files."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder, f"{name}.png") for name in ("result", "original")}
+        for name, layers in (("result", result), ("original", original)):
+            paths[name].write_bytes(encode_png(layers.rgb, layers.alpha))
+        width, height = result.size
+        request = Request(
+            names=list(task.metrics),
+            result=str(paths["result"]),
+            original=str(paths["original"]),
+            width=width,
+            height=height,
+            scale=task.scale,
+            stored_channels=ready.conditions.image.stored_channels,
+        )
+        ask_for_more(row, request, process)

@@ -16,6 +16,7 @@ from typing import Literal
 
 import upscalers
 from core.errors import UnknownIdError
+from core.registry import Registry
 from upscalers.spec import UpscalerSpec
 
 Status = Literal["reproduced", "not reproduced", "not measurable here"]
@@ -165,8 +166,11 @@ def judge(claims: Sequence[Claim], measured: Iterable[Measured], sources: Sequen
     measured:
         Means of runs, the oldest first.
     """
-    found = list(measured)
-    return [_judge(claim, found, suspicions(claim, claims, sources)) for claim in claims]
+    by_upscaler: dict[str, list[Measured]] = {}
+    for each in measured:
+        by_upscaler.setdefault(each.upscaler, []).append(each)
+    known = upscalers.registry()
+    return [_judge(claim, by_upscaler.get(claim.system, []), suspicions(claim, claims, sources), known) for claim in claims]
 
 
 def suspicions(claim: Claim, claims: Sequence[Claim], sources: Sequence[Other]) -> tuple[str, ...]:
@@ -197,9 +201,9 @@ def suspicions(claim: Claim, claims: Sequence[Claim], sources: Sequence[Other]) 
     return tuple(said)
 
 
-def _judge(claim: Claim, measured: Sequence[Measured], said: tuple[str, ...]) -> Verdict:
+def _judge(claim: Claim, measured: Sequence[Measured], said: tuple[str, ...], known: Registry[UpscalerSpec]) -> Verdict:
     try:
-        spec = upscalers.get(claim.system)
+        spec = known.get(claim.system)
     except UnknownIdError:
         missing = f"There is no upscaler {claim.system}" + (f": {claim.note}." if claim.note else ".")
         return Verdict(claim=claim, status="not measurable here", measured=None, reason=missing, suspicions=said)

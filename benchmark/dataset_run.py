@@ -270,6 +270,7 @@ class DatasetRun:
                 repeats=self._run.request["repeats"],
                 keep_in=self._run.folder if self._keep_images else None,
                 cells=tuple(cells),
+                metrics=tuple(self._run.request.get("metrics", ())),
             )
             if cells
             else None

@@ -4,9 +4,10 @@ Scores that were made under other conditions never share a ranking. Ranks are gi
 design. Who has no result for some picture of the set has no rank. Times rank among those of the same machine that nothing disturbed.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,11 @@ from benchmark import statistics
 from benchmark.degradation import CROP_RULE
 from benchmark.given_small import LR_SOURCE
 from benchmark.run_summary import typical_calls
-from benchmark.schema import Row
 from benchmark.statistics import Difference, Mean
 from benchmark.store import Store
-from benchmark.store_records import FinishedCell, StoredRun
+from benchmark.store_records import ScoredCell, StoredRun
 from benchmark.timing import median, percentile
+from upscalers.spec import UpscalerSpec
 
 TIE_DB = 0.05
 """Upscalers within so much of the first of them share its rank."""
@@ -74,6 +75,10 @@ class Entry:
     license: str | None
     tiles: tuple[int, ...]
     """Sides of tiles in pixels, where pictures were cut."""
+    tile_limit: int | None
+    """The side that was asked for; None: the upscaler's own."""
+    metrics: Mapping[str, Mean | None] = field(default_factory=dict)
+    """Means of the metrics that were asked for, by id."""
     rank: int | None = None
     """Within its aim, by PSNR; None where pictures are missing."""
     time_rank: int | None = None
@@ -109,6 +114,8 @@ class Ranking:
 
 _Key = tuple[str, str, int, int, str, str | None]
 _Who = tuple[str, ...]
+PLANNED = 6
+"""So many of its texts are known before anything has run."""
 
 
 def leaderboard(store: Store, run_name: str | None = None) -> list[Ranking]:
@@ -121,9 +128,9 @@ def leaderboard(store: Store, run_name: str | None = None) -> list[Ranking]:
     """
     runs = [store.run(run_name)] if run_name else store.runs()
     machines: dict[str, str] = {}
-    found: dict[_Key, dict[_Who, tuple[StoredRun, list[FinishedCell]]]] = {}
+    found: dict[_Key, dict[_Who, tuple[StoredRun, list[ScoredCell]]]] = {}
     for run in runs:
-        for (key, who), cells in _by_entry(run, store.finished(run)).items():
+        for (key, who), cells in _by_entry(run, store.scored(run)).items():
             earlier = found.setdefault(key, {}).get(who)
             if earlier is None or _done(cells) >= _done(earlier[1]):
                 found[key][who] = (run, cells)
@@ -131,57 +138,71 @@ def leaderboard(store: Store, run_name: str | None = None) -> list[Ranking]:
                 if cell.environment_id and cell.environment_id not in machines:
                     facts = store.environment(cell.environment_id)
                     machines[cell.environment_id] = _id_of([facts.get(name) for name in MACHINE])
+    # Each question to the registry looks at the folders of added models.
+    find = functools.cache(upscalers.find)
     rankings = []
     for key, entries in found.items():
         dataset, sha256, pictures, scale, lr_source, library = key
-        protocols = {name: None for _, cells in entries.values() for cell in cells for name in cell.row.scores or {}}
+        protocols = {name: None for _, cells in entries.values() for cell in cells for name in cell.scores}
         for protocol in protocols:
-            made = [_entry(run, cells, protocol, machines, pictures) for run, cells in entries.values()]
+            made = [_entry(run, cells, protocol, machines, pictures, find) for run, cells in entries.values()]
             rankings.append(Ranking(dataset, sha256, pictures, scale, protocol, lr_source, library, _ranked(made)))
     return rankings
 
 
-def _by_entry(run: StoredRun, cells: Iterable[FinishedCell]) -> dict[tuple[_Key, _Who], list[FinishedCell]]:
+def _by_entry(run: StoredRun, cells: Iterable[ScoredCell]) -> dict[tuple[_Key, _Who], list[ScoredCell]]:
     """Cells by what decides their ranking, and by whose they are. What was computed by other versions or weights is another's."""
     pictures = {each["name"]: each["pictures"] for each in run.request["datasets"]}
-    found: dict[tuple[_Key, _Who], list[FinishedCell]] = {}
+    found: dict[tuple[_Key, _Who], list[ScoredCell]] = {}
     for cell in cells:
-        row = cell.row
-        library = None if row.lr_source == LR_SOURCE else run.request["downscale_libraries"].get(row.lr_source)
-        key = (cell.dataset, cell.dataset_sha256, pictures[cell.dataset], int(row.scale), row.lr_source, library)
-        model = (row.upscaler, row.runtime, row.precision, json.dumps(row.options, sort_keys=True), str(row.seed))
+        library = None if cell.lr_source == LR_SOURCE else run.request["downscale_libraries"].get(cell.lr_source)
+        key = (cell.dataset, cell.dataset_sha256, pictures[cell.dataset], cell.scale, cell.lr_source, library)
+        model = (cell.upscaler, cell.runtime, cell.precision, _sorted(cell.options), str(cell.seed), str(cell.tile_limit))
         # A cell that failed may not have got as far as its weights: it belongs to those that have.
-        exact = (str(row.runtime_version), str(row.weights_sha256)) if row.status == "ok" else ()
+        exact = (str(cell.runtime_version), str(cell.weights_sha256)) if cell.status == "ok" else ()
         found.setdefault((key, (*model, *exact)), []).append(cell)
-    for key, who in [each for each in found if len(each[1]) == 5]:
-        successful = [other for other in found if other[0] == key and len(other[1]) > 5 and other[1][:5] == who]
+    for key, who in [each for each in found if len(each[1]) == PLANNED]:
+        successful = [other for other in found if other[0] == key and len(other[1]) > PLANNED and other[1][:PLANNED] == who]
         if successful:
             found[successful[0]] += found.pop((key, who))
     return found
 
 
-def _done(cells: Iterable[FinishedCell]) -> int:
-    return sum(cell.row.status == "ok" for cell in cells)
+def _done(cells: Iterable[ScoredCell]) -> int:
+    return sum(cell.status == "ok" for cell in cells)
 
 
-def _entry(run: StoredRun, cells: Sequence[FinishedCell], protocol: str, machines: Mapping[str, str], pictures: int) -> Entry:
-    done = [cell for cell in cells if cell.row.status == "ok"]
-    row = (done or cells)[0].row
-    scores = {cell.picture: cell.row.scores[protocol] for cell in done if cell.row.scores}
-    spec = upscalers.find(row.upscaler)
+@functools.lru_cache(maxsize=256)
+def _sorted(options: str) -> str:
+    return json.dumps(json.loads(options), sort_keys=True)
+
+
+def _entry(
+    run: StoredRun,
+    cells: Sequence[ScoredCell],
+    protocol: str,
+    machines: Mapping[str, str],
+    pictures: int,
+    find: Callable[[str], UpscalerSpec | None],
+) -> Entry:
+    done = [cell for cell in cells if cell.status == "ok"]
+    first = (done or cells)[0]
+    scores = {cell.picture: cell.scores[protocol] for cell in done if cell.scores}
+    spec = find(first.upscaler)
+    more = dict.fromkeys(name for each in scores.values() for name in each.more)
     psnr_of = {picture: each.psnr_db for picture, each in scores.items() if each.psnr_db is not None}
     return Entry(
-        upscaler=row.upscaler,
-        name=row.name or row.upscaler,
-        aim=row.aim,
+        upscaler=first.upscaler,
+        name=first.name or first.upscaler,
+        aim=first.aim,
         run=run.name,
-        runtime=row.runtime,
-        runtime_version=row.runtime_version,
-        precision=row.precision,
-        options=row.options,
-        seed=row.seed,
-        weights_sha256=row.weights_sha256,
-        verified_weights=row.verified_weights,
+        runtime=first.runtime,
+        runtime_version=first.runtime_version,
+        precision=first.precision,
+        options=json.loads(first.options),
+        seed=first.seed,
+        weights_sha256=first.weights_sha256,
+        verified_weights=first.verified_weights,
         pictures=len(done),
         failed=pictures - len(done),
         psnr_db=_mean(psnr_of.values()),
@@ -189,23 +210,24 @@ def _entry(run: StoredRun, cells: Sequence[FinishedCell], protocol: str, machine
         mse=_mean(each.mse for each in scores.values()),
         identical=sum(each.identical for each in scores.values()),
         times=_times(done, machines),
-        peak_rss_mib=_largest(cell.row.peak_rss_mib for cell in done),
-        peak_vram_mib=_largest(cell.row.peak_vram_mib for cell in done),
-        parameters=spec.parameter_count.get(int(row.scale)) if spec else None,
+        peak_rss_mib=_largest(cell.peak_rss_mib for cell in done),
+        peak_vram_mib=_largest(cell.peak_vram_mib for cell in done),
+        parameters=spec.parameter_count.get(first.scale) if spec else None,
         license=spec.license if spec else None,
-        tiles=tuple(sorted({cell.row.tile for cell in done if cell.row.tile})),
+        tile_limit=first.tile_limit,
+        metrics={name: _mean(each.more.get(name) for each in scores.values()) for name in more},
+        tiles=tuple(sorted({cell.tile for cell in done if cell.tile})),
         psnr_of=psnr_of,
     )
 
 
-def _times(done: Sequence[FinishedCell], machines: Mapping[str, str]) -> Times | None:
+def _times(done: Sequence[ScoredCell], machines: Mapping[str, str]) -> Times | None:
     """Times of the pictures; only those of undisturbed calls where these are the most."""
-    rows: Sequence[Row] = [cell.row for cell in done]
-    quiet = [row for row in rows if row.workers == 1 and not row.contended]
-    exclusive = 2 * len(quiet) > len(rows)
-    rows = quiet if exclusive else rows
-    warm = [row.warm_p50_s for row in rows if row.warm_p50_s is not None]
-    values = warm or [row.first_s for row in typical_calls(list(rows)) if row.first_s is not None]
+    quiet = [cell for cell in done if cell.workers == 1 and not cell.contended]
+    exclusive = 2 * len(quiet) > len(done)
+    timed = quiet if exclusive else list(done)
+    warm = [cell.warm_p50_s for cell in timed if cell.warm_p50_s is not None]
+    values = warm or [cell.first_s for cell in typical_calls(timed) if cell.first_s is not None]
     places = {machines[cell.environment_id] for cell in done if cell.environment_id}
     if not values or not places:
         return None

@@ -16,6 +16,7 @@ from benchmark.plan import Plan
 from benchmark.schema import Row
 from core.errors import UsageError
 from core.weights import status as weight_status
+from metrics import MORE
 from runtimes.base import Precision
 
 GIVEN = "given"
@@ -69,6 +70,10 @@ class RunPlan:
     seed: int | None = None
     repeats: int = 0
     """Warm calls of each cell after the first."""
+    metrics: tuple[str, ...] = ()
+    """Names from `metrics.MORE`: computed for every cell beside the usual scores."""
+    tile_px: int | None = None
+    """Side of the tiles into which large pictures are cut, in input pixels, for all upscalers that can; None: each one's own."""
 
     def __post_init__(self) -> None:
         """Check what needs no picture."""
@@ -78,6 +83,9 @@ class RunPlan:
         if len(set(names)) < len(names):
             raise UsageError(f"Two data sets have one name: {', '.join(names)}. Name each once, or rename a folder.")
         upscalers.registry().select(self.upscaler_ids)
+        for metric in MORE.select(self.metrics):
+            if reason := metric.unavailable_reason():
+                raise UsageError(reason)
         if self.lr not in (AUTO, GIVEN):
             DOWNSCALERS.get(self.lr)
         for dataset in self.datasets:
@@ -108,6 +116,9 @@ class RunPlan:
             "options": {name: dict(values) for name, values in self.options.items()},
             "seed": self.seed,
             "repeats": self.repeats,
+            # Only where they were asked for: runs of before these options keep their hash, and go on.
+            **({"metrics": list(dict.fromkeys(self.metrics))} if self.metrics else {}),
+            **({"tile_px": self.tile_px} if self.tile_px is not None else {}),
         }
 
     @property
@@ -145,7 +156,8 @@ class RunPlan:
         return cells
 
     def _cells_of(self, row: Row, pictures: Iterable[PlannedPicture], downscale: str | None) -> list[PlannedCell]:
-        spec, scale = upscalers.get(row.upscaler), int(row.scale)
+        scale = int(row.scale)
+        spec = upscalers.get(row.upscaler).with_tile(scale, row.tile_limit)
         found = [weight_status(file).located for file in spec.required_weights(scale)]
         weights = [each.sha256 if each else None for each in found]
         model = _sha256_of({"upscaler": row.upscaler, "weights": weights, "options": row.options, "seed": row.seed})
@@ -199,6 +211,8 @@ class RunPlan:
                 options=self.options,
                 seed=self.seed,
                 repeats=self.repeats,
+                metrics=self.metrics,
+                tile_px=self.tile_px,
             )
             for runtime in self.runtimes
         ]
@@ -217,10 +231,10 @@ def describe_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         earlier = next((each for each in before["datasets"] if each["name"] == dataset["name"]), None)
         if earlier and earlier["sha256"] != dataset["sha256"]:
             return f"the pictures of {dataset['name']} have changed since ({earlier['pictures']} then, {dataset['pictures']} now)"
-    changed = [name for name in now if before.get(name) != now[name]]
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if "datasets" in changed:
         return f"it has {', '.join(each['name'] for each in before['datasets'])}"
-    return "; ".join(f"its {name} are {json.dumps(before.get(name))}, not {json.dumps(now[name])}" for name in changed)
+    return "; ".join(f"its {name} are {json.dumps(before.get(name))}, not {json.dumps(now.get(name))}" for name in changed)
 
 
 def _input_hash(picture: PlannedPicture) -> str:

@@ -31,8 +31,11 @@ class Speeds:
             spec = upscalers.find(row.upscaler)
             if row.status != "ok" or row.workers > 1 or not (row.width and row.height and row.first_s) or spec is None:
                 continue
-            self._scored_mp += row.width * row.height / 1e6
-            self._scoring_s += max(0.0, result.spent_s - row.first_s - row.repeats * (row.warm_p50_s or 0.0))
+            # What was computed on request is no part of what every run costs.
+            if not any(scores.more for scores in (row.scores or {}).values()):
+                self._scored_mp += row.width * row.height / 1e6
+                self._scoring_s += max(0.0, result.spent_s - row.first_s - row.repeats * (row.warm_p50_s or 0.0))
+            spec = spec.with_tile(row.scale, row.tile_limit)
             height, width = round(row.height / row.scale), round(row.width / row.scale)
             if row.was_warm and not row.contended:
                 key = (row.upscaler, row.scale, row.runtime, row.precision, str(sorted(row.options.items())))

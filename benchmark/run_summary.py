@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchmark.claims import Measured
 from benchmark.given_small import LR_SOURCE
@@ -48,6 +48,7 @@ def document(store: Store, run: StoredRun) -> dict[str, Any]:
         "cells_total": counts.total,
         "cells_done": counts.done,
         "cells_failed": counts.failed,
+        "metrics": run.request.get("metrics", []),
         "means": [mean_of(entry) for entry in entries(store.finished(run))],
     }
 
@@ -97,7 +98,15 @@ def measured(store: Store, run: StoredRun) -> list[Measured]:
     return found
 
 
-def typical_calls(rows: list[Row]) -> list[Row]:
+class _Called(Protocol):
+    @property
+    def was_warm(self) -> bool | None: ...
+
+
+Called = TypeVar("Called", bound=_Called)
+
+
+def typical_calls(rows: list[Called]) -> list[Called]:
     """Rows whose first call was not also the first of its process; all rows where there are no such."""
     return [row for row in rows if row.was_warm] or rows
 
@@ -106,8 +115,8 @@ def _means(rows: list[Row], protocol: str) -> dict[str, Any]:
     """Mean scores. The PSNR of identical pictures is infinite: they are counted, and left out of its mean."""
     scores = [row.scores[protocol] for row in rows if row.scores]
     means: dict[str, Any] = {}
-    for name in SCORES:
-        values = [value for each in scores if (value := getattr(each, name)) is not None]
+    for name in (*SCORES, *dict.fromkeys(name for each in scores for name in each.more)):
+        values = [value for each in scores if (value := each.more.get(name) if name in each.more else getattr(each, name)) is not None]
         means[name] = fmean(values) if values else None
     identical = sum(each.identical for each in scores)
     return means | {"identical": identical, "undefined": sum(each.psnr_db is None and not each.identical for each in scores)}

@@ -133,6 +133,12 @@ def score_more(directory: Path, job: Comparison, row: Row, process: ScoringProce
         scale=int(job.scale),
         stored_channels=job.image.stored_channels if job.image else 3,
     )
+    ask_for_more(row, request, process, cancelled)
+
+
+def ask_for_more(row: Row, request: Request, process: ScoringProcess, cancelled: Callable[[], bool] = lambda: False) -> None:
+    """Have metrics computed, and put what comes beside the scores of a row. Raises `CancelledError` as `score_more` does."""
+    assert row.scores is not None
     for protocol, scores in process.ask(request, cancelled).items():
         row.scores[protocol].more.update(scores["values"])
         row.scores[protocol].reasons.update(scores["reasons"])

@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Engine, RowMapping, func, insert, select, update
+from sqlalchemy import Engine, RowMapping, Text, cast, func, insert, select, update
 
 from benchmark import jobs, store_database
 from benchmark.cells import CellResult
 from benchmark.run_plan import PlannedCell, RunPlan, describe_change
 from benchmark.schema import ProtocolScores, Row
 from benchmark.store_database import reading, writing
-from benchmark.store_records import Counts, FinishedCell, StoredRun, WaitingCell
+from benchmark.store_records import CellScores, Counts, FinishedCell, ScoredCell, StoredRun, WaitingCell
 from benchmark.store_tables import cells, datasets, environments, pictures, runs, scores
 from core.errors import UsageError
+from metrics import METRICS, MORE
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
@@ -32,9 +33,15 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls) -> Self:
-        """The user's store, created or brought up to date where needed. Raises `core.errors.StoreError`."""
-        return cls(store_database.open_database(store_database.path()))
+    def open(cls, *, checked: bool = True) -> Self:
+        """The user's store, created or brought up to date where needed. Raises `core.errors.StoreError`.
+
+        Parameters
+        ----------
+        checked:
+            Whether all of its pages are looked at first, which takes longer the larger it is: who only reads a row need not.
+        """
+        return cls(store_database.open_database(store_database.path(), checked=checked))
 
     def __enter__(self) -> Self:
         return self
@@ -191,6 +198,41 @@ class Store:
                     environment_id=each["environment_id"],
                 )
 
+    def scored(self, run: StoredRun) -> list[ScoredCell]:
+        """What rankings need of the finished cells of a run, in their order: columns, for which no document has to be built."""
+        more = tuple(MORE.get(name).id for name in run.request.get("metrics", ()))
+        row, numbers = cells.c.row, scores.c.numbers
+        of_run = cells.c.run_id == run.id
+        by_cell: dict[int, dict[str, CellScores]] = {}
+        with reading(self.engine) as connection:
+            values = [numbers[name].as_float() for name in ("mse", "psnr_db", "ssim")]
+            columns = (
+                scores.c.cell_id,
+                scores.c.protocol,
+                *values,
+                numbers["identical"].as_boolean(),
+                *(numbers[name].as_float() for name in more),
+            )
+            for cell_id, protocol, mse, psnr_db, ssim, identical, *others in connection.execute(select(*columns).join(cells).where(of_run)):
+                made = CellScores(
+                    mse,
+                    psnr_db,
+                    ssim,
+                    bool(identical),
+                    {name: value for name, value in zip(more, others, strict=True) if protocol in METRICS.get(name).protocols},
+                )
+                by_cell.setdefault(cell_id, {})[protocol] = made
+            texts = [row[name].as_string() for name in ("name", "aim", "runtime_version", "weights_sha256", "lr_source")]
+            times = [row[name].as_float() for name in ("first_s", "warm_p50_s", "peak_rss_mib", "peak_vram_mib")]
+            whole = [row[name].as_integer() for name in ("scale", "seed", "workers", "tile", "tile_limit")]
+            said = [row[name].as_boolean() for name in ("verified_weights", "contended", "was_warm")]
+            found = _joined(
+                *(cells.c.id, datasets.c.name, datasets.c.sha256, pictures.c.name, cells.c.environment_id, cells.c.status),
+                *(cells.c.upscaler, cells.c.runtime, cells.c.precision, cast(row["options"], Text), *texts, *times, *whole, *said),
+            )
+            finished = connection.execute(found.where(of_run, cells.c.status.is_not(None)).order_by(cells.c.id))
+            return [ScoredCell._make((*values, by_cell.get(values[0], {}))) for values in finished]
+
     def counts(self, run: StoredRun) -> Counts:
         """How far a run is."""
         by_status = select(cells.c.status, func.count(), func.coalesce(func.sum(cells.c.expected_s), 0.0))
@@ -280,19 +322,23 @@ def _run(found: RowMapping) -> StoredRun:
     )
 
 
-def _joined() -> Any:  # noqa: ANN401 - SQLAlchemy's type would list every column
-    """Cells with their pictures and sets."""
+_WITH_PICTURE = (
+    cells,
+    pictures.c.name.label("picture"),
+    pictures.c.original_path,
+    pictures.c.original_sha256,
+    pictures.c.small_path,
+    pictures.c.small_sha256,
+    datasets.c.name.label("dataset"),
+    datasets.c.sha256.label("dataset_sha256"),
+)
+
+
+def _joined(*columns: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's type would list every column
+    """These columns, or all, of cells with their pictures and sets."""
     return (
-        select(
-            cells,
-            pictures.c.name.label("picture"),
-            pictures.c.original_path,
-            pictures.c.original_sha256,
-            pictures.c.small_path,
-            pictures.c.small_sha256,
-            datasets.c.name.label("dataset"),
-            datasets.c.sha256.label("dataset_sha256"),
-        )
+        select(*(columns or _WITH_PICTURE))
+        .select_from(cells)
         .join(pictures, cells.c.picture_id == pictures.c.id)
         .join(datasets, pictures.c.dataset_id == datasets.c.id)
     )

@@ -32,8 +32,13 @@ def path() -> Path:
     return settings().home / FILE_NAME
 
 
-def open_database(file: Path) -> Engine:
+def open_database(file: Path, *, checked: bool = True) -> Engine:
     """Open the store for reading and writing; it is created, or brought up to date, where that is needed.
+
+    Parameters
+    ----------
+    checked:
+        Whether every page of an up-to-date store is looked at before it is used.
 
     Raises
     ------
@@ -52,10 +57,10 @@ def open_database(file: Path) -> Engine:
     event.listen(engine, "begin", _begin_sqlite)
     try:
         with explained(file):
-            if revision == HEAD:
-                _check_pages(engine, file)
-            else:
+            if revision != HEAD:
                 migrate(engine)
+            elif checked:
+                _check_pages(engine, file)
     except BaseException:
         engine.dispose()
         raise

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.run_folder import folder_of
 from benchmark.schema import Row
@@ -76,3 +76,52 @@ class FinishedCell:
     pixels_sha256: str | None
     output_sha256: str | None
     environment_id: str | None
+
+
+class CellScores(NamedTuple):
+    """Scores of a cell under one protocol, as `benchmark.schema.ProtocolScores` has them."""
+
+    mse: float | None
+    psnr_db: float | None
+    ssim: float | None
+    identical: bool
+    more: Mapping[str, float | None]
+    """The metrics that were asked for, by id."""
+
+
+class ScoredCell(NamedTuple):
+    """What rankings need of a finished cell: of ten thousand of them, whole documents take four times as long to read.
+
+    The fields are those of `FinishedCell` and `benchmark.schema.Row`.
+    """
+
+    id: int
+    dataset: str
+    dataset_sha256: str
+    picture: str
+    environment_id: str | None
+    status: str
+    upscaler: str
+    runtime: str
+    precision: str
+    options: str
+    """As JSON."""
+    name: str | None
+    aim: str | None
+    runtime_version: str | None
+    weights_sha256: str | None
+    lr_source: str
+    first_s: float | None
+    warm_p50_s: float | None
+    peak_rss_mib: float | None
+    peak_vram_mib: float | None
+    scale: int
+    seed: int | None
+    workers: int
+    tile: int | None
+    tile_limit: int | None
+    verified_weights: bool | None
+    contended: bool | None
+    was_warm: bool | None
+    scores: Mapping[str, CellScores]
+    """By protocol."""

@@ -23,6 +23,7 @@ import numpy as np
 import upscalers
 from benchmark.cells import CellResult, PictureTask, compute
 from benchmark.failures import failure_of
+from benchmark.scoring_process import ScoringProcess
 from core.image import RGB8
 from core.memory import clear_peak_memory, peak_memory_mib
 from runtimes import RUNTIMES
@@ -124,6 +125,7 @@ class ModelBench:
         self._picture: RGB8 | None = None
         self._token = ""
         self.called: set[ModelKey] = set()
+        self.scoring = ScoringProcess()
 
     def load(self, key: ModelKey, *, progress: Progress) -> Loaded:
         """Import the libraries of runtime and adapter, then load the model: two times, measured apart."""

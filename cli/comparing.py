@@ -41,6 +41,9 @@ Tile = Annotated[
     int | None,
     typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),
 ]
+MoreMetrics = Annotated[
+    str, typer.Option("--metrics", help=f"More scores, separated by commas, or all: {', '.join(MORE.ids())}.", show_default=False)
+]
 PrecisionName = Annotated[str, typer.Option(help="auto, f32, bf16 or f16; auto is f32, but f16 for diffusion on a GPU.")]
 
 
@@ -62,9 +65,7 @@ def compare(
     tile: Tile = None,
     small_file: Annotated[Path | None, typer.Option("--lr", help="The picture's own small version, used instead of downscaling.")] = None,
     add: Annotated[list[str] | None, typer.Option("--add", help="NAME=FILE: another tool's result; may be given several times.")] = None,
-    more: Annotated[
-        str, typer.Option("--metrics", help=f"More scores, separated by commas, or all: {', '.join(MORE.ids())}.", show_default=False)
-    ] = "",
+    more: MoreMetrics = "",
     out: Annotated[
         Path | None, typer.Option(help="Write the results, a labelled strip, the numbers and a report into this directory.")
     ] = None,
@@ -83,7 +84,7 @@ def compare(
         seed=seed,
         tile_px=tile,
         repeats=repeats,
-        metrics=MORE.ids() if more == "all" else [part.strip() for part in more.split(",") if part.strip()],
+        metrics=parse_metrics(more),
     )
     upscalers.registry().select(ids)
     source = read_file(image)
@@ -272,6 +273,11 @@ def parse_options(given: list[str] | None) -> dict[str, dict[str, object]]:
             raise UsageError(f"Expected --option ID.key=value, got {text!r}.")
         options.setdefault(upscaler_id, {})[key] = value
     return options
+
+
+def parse_metrics(text: str) -> tuple[str, ...]:
+    """What `--metrics` says: names from `metrics.MORE`, which whoever takes them looks up."""
+    return tuple(MORE.ids()) if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def parse_precision(name: str) -> Precision | None:

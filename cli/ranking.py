@@ -46,9 +46,9 @@ def leaderboard(
             typer.echo(written.as_latex(rankings), nl=False)
         case Format.TABLE:
             for ranking in rankings:
-                table = Table(*written.HEADINGS, title=written.title(ranking), title_justify="left", box=None, header_style="bold")
+                table = Table(*written.headings(ranking), title=written.title(ranking), title_justify="left", box=None, header_style="bold")
                 for entry in ranking.entries:
-                    table.add_row(*written.cells(entry))
+                    table.add_row(*written.cells(entry, written.metrics_of(ranking)))
                 print_table(table)
                 for note in written.notes(ranking):
                     typer.echo(note)

@@ -17,10 +17,11 @@ from benchmark.local_engine import LocalEngine
 from benchmark.presentation import format
 from benchmark.run_pace import Pace
 from benchmark.run_plan import AUTO, GIVEN, RunPlan, check_name
-from cli.comparing import Options, PrecisionName, parse_options, parse_precision
+from cli.comparing import MoreMetrics, Options, PrecisionName, Tile, parse_metrics, parse_options, parse_precision
 from cli.output import AsJson, number, print_json, print_table, seconds
 from core.errors import UsageError
 from core.settings import settings
+from metrics import MORE
 from upscalers.spec import SCORED_SCALES
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def run(
     repeats: Annotated[int, typer.Option(help="Warm calls of each picture after the first.")] = 0,
     option: Options = None,
     seed: Annotated[int | None, typer.Option(help="For upscalers that draw random numbers.")] = None,
+    tile: Tile = None,
+    more: MoreMetrics = "",
     workers: Annotated[int, typer.Option(help="Processes side by side: faster, but their times are not those of a model alone.")] = 1,
     engine: Annotated[str, typer.Option(help="local, or ray: a cluster, that of RAY_ADDRESS or one on this machine.")] = "local",
     ray_open: Annotated[bool, typer.Option("--ray-open", help="Use a Ray cluster that lets anybody in.")] = False,
@@ -82,6 +85,8 @@ def run(
         options=parse_options(option),
         seed=seed,
         repeats=repeats,
+        metrics=parse_metrics(more),
+        tile_px=tile,
     )
     with Store.open() as store:
         with working_on(name or plan.default_name()):
@@ -164,7 +169,7 @@ def _announce(plan: RunPlan, stored: "StoredRun", counts: "Counts") -> None:
 def _print_means(result: dict[str, Any]) -> None:
     typer.echo(f"{result['run']}: {result['cells_done']} of {result['cells_total']} done, {result['cells_failed']} failed")
     columns = ("data set", "scale", "upscaler", "n", "y PSNR", "y SSIM", "PSNR dB", "SSIM", "first p50", "warm p50", "runtime")
-    table = Table(*columns, box=None, header_style="bold")
+    table = Table(*columns, *(MORE.get(name).short_name for name in result["metrics"]), box=None, header_style="bold")
     for mean in result["means"]:
         luma, colour = (mean["scores"].get(protocol, {}) for protocol in ("y", "rgb"))
         table.add_row(
@@ -179,6 +184,7 @@ def _print_means(result: dict[str, Any]) -> None:
             seconds(mean["first_p50_s"]),
             seconds(mean["warm_p50_s"]),
             f"{mean['runtime']}/{mean['precision']}",
+            *(number(colour.get(MORE.get(name).id), 4) for name in result["metrics"]),
         )
     print_table(table)
 

@@ -5,9 +5,10 @@ from collections import Counter
 import streamlit as st
 
 from benchmark.leaderboard import BASELINE, Ranking
-from benchmark.presentation.ranking_table import claims_table, pictures_table, ranking_table
+from benchmark.presentation.ranking_table import claims_table, ranking_table
 from benchmark.presentation.rankings import notes, title
 from core.errors import AppError
+from ui.entry_pictures import entry_pictures
 from ui.leaderboard import baseline_of, choose, downloads, filtered, key_of, pareto, rankings, verdicts
 
 EMPTY = "No data set has been run yet. Start with one of your own, or with a usual benchmark:"
@@ -31,15 +32,24 @@ def ranked(found: list[Ranking]) -> None:
     st.caption(title(ranking))
     clicked = pareto(entries)
     baseline = baseline_of(ranking)
-    others = {key_of(entry): entry for entry in entries if entry.psnr_of and entry is not baseline}
-    if baseline is None or not others:
+    # The baseline last: beside itself there is the least to see.
+    scored = sorted((entry for entry in entries if entry.psnr_of), key=lambda entry: entry is baseline)
+    named = {key_of(entry): entry for entry in scored}
+    if not named:
         return
-    if clicked in others and st.session_state.get("leaderboard clicked") != clicked:
-        st.session_state["leaderboard clicked"] = st.session_state["leaderboard entry"] = clicked
-    if st.session_state.get("leaderboard entry") not in others:
+    if clicked in named and st.session_state.get("leaderboard clicked") != clicked:
+        st.session_state["leaderboard entry"] = clicked
+    st.session_state["leaderboard clicked"] = clicked
+    if st.session_state.get("leaderboard entry") not in named:
         st.session_state.pop("leaderboard entry", None)
-    chosen = st.selectbox("Where does it win and lose?", list(others), format_func=lambda key: others[key].name, key="leaderboard entry")
-    st.html(pictures_table(others[chosen], baseline))
+    chosen = st.selectbox(
+        "Where does it win and lose?",
+        list(named),
+        format_func=lambda key: named[key].name,
+        key="leaderboard entry",
+        help="A click on a point of the chart chooses its upscaler.",
+    )
+    entry_pictures(ranking, named[chosen], baseline)
 
 
 def claims() -> None:

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from benchmark import jobs, parts
+from benchmark import jobs, kept_pictures, parts
+from benchmark.kept_pictures import ScoredPicture
 from benchmark.presentation import report
+from benchmark.store import Store
 from core.errors import AppError, UsageError
 
 HEADERS = {
@@ -61,6 +63,42 @@ def _part(request: Request) -> Response:
     return Response(part, media_type="image/png", headers=HEADERS)
 
 
+def result_url(cell_id: int, name: str) -> str:
+    """Address of a result of a data set that was kept, by its file's name."""
+    return f"{_base()}/results/{cell_id}/{name}"
+
+
+# Not `async`: it asks the store, and Starlette then does so in a thread.
+def _kept_result(request: Request) -> Response:
+    """Answer `/results/{cell_id}/{name}`. The file is that of the row, and only its name is compared with what was asked for."""
+    try:
+        with Store.open(checked=False) as store:
+            path = kept_pictures.find_kept(store, request.path_params["cell_id"])
+    except AppError:
+        path = None
+    if path is None or path.name != request.path_params["name"]:
+        return PlainTextResponse(PICTURE_GONE, status_code=404)
+    return FileResponse(path, media_type="image/png", headers=HEADERS)
+
+
+def original_url(picture: ScoredPicture) -> str:
+    """Address of the original of a data set's picture, cropped as it was for the scores."""
+    return f"{_base()}/originals/{picture.picture_id}/{picture.original_name}"
+
+
+# Not `async`: it reads, decodes and codes a picture.
+def _original(request: Request) -> Response:
+    """Answer `/originals/{picture_id}/{name}`; see `benchmark.kept_pictures.original_png`."""
+    try:
+        with Store.open(checked=False) as store:
+            png = kept_pictures.original_png(store, request.path_params["picture_id"], request.path_params["name"])
+    except AppError:
+        png = None
+    if png is None:
+        return PlainTextResponse(PICTURE_GONE, status_code=404)
+    return Response(png, media_type="image/png", headers=HEADERS)
+
+
 def report_url(job_id: str) -> str:
     """Address from which a comparison is saved as one HTML file."""
     return f"{_base()}/reports/{job_id}"
@@ -86,5 +124,7 @@ def routes() -> list[Route]:
     return [
         Route(picture, _picture),
         Route(f"{picture}/parts/{{level:int}}/{{box}}", _part),
+        Route(f"{_base()}/results/{{cell_id:int}}/{{name}}", _kept_result),
+        Route(f"{_base()}/originals/{{picture_id:int}}/{{name}}", _original),
         Route(f"{_base()}/reports/{{job_id}}", _report),
     ]

@@ -1,12 +1,13 @@
 """Rankings, pictures and claims as HTML tables for the pages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from benchmark.claims import Verdict
+from benchmark.kept_pictures import worst_first
 from benchmark.leaderboard import Entry, Ranking
 from benchmark.presentation.claims import numbers
-from benchmark.presentation.rankings import HEADINGS, cells
+from benchmark.presentation.rankings import cells, headings, metrics_of
 from benchmark.presentation.table import KINDS
 
 HIDDEN = ("aim",)
@@ -15,35 +16,31 @@ HIDDEN = ("aim",)
 
 def ranking_table(ranking: Ranking, entries: Sequence[Entry]) -> str:
     """The entries of a ranking under their aims, the best of each aim marked."""
-    shown = [index for index, head in enumerate(HEADINGS) if head not in HIDDEN]
-    heads = [HEADINGS[index] for index in shown]
     # The name leads, so that a row is called by it.
-    heads.remove("upscaler")
+    heads = [head for head in headings(ranking) if head not in (*HIDDEN, "upscaler")]
     body = []
     for aim in dict.fromkeys(entry.aim for entry in ranking.entries):
         members = [entry for entry in entries if entry.aim == aim]
         if members and aim:
             body.append(f'<tr class="ub-aim"><th colspan="{len(heads) + 1}" scope="rowgroup">{escape(KINDS[aim])}</th></tr>')
-        body += [_row(entry, shown) for entry in members]
+        body += [_row(entry, dict(zip(headings(ranking), cells(entry, metrics_of(ranking)), strict=True)), heads) for entry in members]
     head = "".join(f'<th scope="col">{escape(text[0].upper() + text[1:])}</th>' for text in ["Upscaler", *heads])
     return f'<table class="ub-table ub-wide"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
 
-def _row(entry: Entry, shown: Sequence[int]) -> str:
-    texts = dict(zip(HEADINGS, cells(entry), strict=True))
+def _row(entry: Entry, texts: Mapping[str, str], names: Sequence[str]) -> str:
     best = '<span class="ub-badge ub-best">best</span>' if entry.rank == 1 else ""
-    names = [HEADINGS[index] for index in shown if HEADINGS[index] != "upscaler"]
     columns = "".join(f'<td data-head="{escape(name)}">{escape(texts[name])}</td>' for name in names)
     return f'<tr><th scope="row">{escape(entry.name)}{best}</th>{columns}</tr>'
 
 
 def pictures_table(entry: Entry, baseline: Entry) -> str:
     """Each picture that both have, those where the entry falls back the furthest first."""
-    shared = sorted((value - baseline.psnr_of[name], name) for name, value in entry.psnr_of.items() if name in baseline.psnr_of)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{_cell(entry.name, entry.psnr_of[name])}{_cell(baseline.name, baseline.psnr_of[name])}'
-        f'<td data-head="Difference">{difference:+.2f}</td></tr>'
-        for difference, name in shared
+        f'<td data-head="Difference">{entry.psnr_of[name] - baseline.psnr_of[name]:+.2f}</td></tr>'
+        for name in worst_first(entry, baseline)
+        if name in baseline.psnr_of
     )
     heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("Picture", entry.name, baseline.name, "Difference, dB"))
     return f'<table class="ub-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'

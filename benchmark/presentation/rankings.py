@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.leaderboard import BASELINE, Entry, Ranking
 from benchmark.statistics import Mean
+from metrics import METRICS, MORE
 
 HEADINGS = (
     *("rank", "upscaler", "aim", "n", "PSNR dB", "95 %", "SSIM", f"to {BASELINE}", "p50", "p95"),
@@ -51,7 +52,8 @@ def as_markdown(rankings: Iterable[Ranking]) -> str:
     """A table per ranking, with its title and notes."""
     parts = []
     for ranking in rankings:
-        lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(cells(entry) for entry in ranking.entries)]
+        heads, more = headings(ranking), metrics_of(ranking)
+        lines = [heads, tuple("---" for _ in heads), *(cells(entry, more) for entry in ranking.entries)]
         table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         parts.append("\n\n".join([f"### {title(ranking)}", table, *notes(ranking)]))
     return "\n\n".join(parts) + "\n"
@@ -61,16 +63,17 @@ def as_latex(rankings: Iterable[Ranking]) -> str:
     """A `tabular` per ranking, with `booktabs` rules; the best PSNR and SSIM of each aim are bold."""
     parts = []
     for ranking in rankings:
-        lines = [" & ".join(_tex(heading) for heading in HEADINGS) + r" \\", r"\midrule"]
+        heads, more = headings(ranking), metrics_of(ranking)
+        lines = [" & ".join(_tex(heading) for heading in heads) + r" \\", r"\midrule"]
         for entry in ranking.entries:
-            line = [_tex(cell) for cell in cells(entry)]
+            line = [_tex(cell) for cell in cells(entry, more)]
             for place, best in ((4, entry.rank == 1), (6, _has_best_ssim(entry, ranking.entries))):
                 line[place] = rf"\textbf{{{line[place]}}}" if best else line[place]
             lines.append(" & ".join(line) + r" \\")
         head = [
             f"% {title(ranking)}",
             *(f"% {note}" for note in notes(ranking)),
-            rf"\begin{{tabular}}{{{'l' * len(HEADINGS)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(heads)}}}",
             r"\toprule",
         ]
         parts.append("\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}"]))
@@ -102,8 +105,18 @@ def notes(ranking: Ranking) -> list[str]:
     return said
 
 
-def cells(entry: Entry) -> tuple[str, ...]:
-    """An entry as texts, in the order of `HEADINGS`."""
+def metrics_of(ranking: Ranking) -> tuple[str, ...]:
+    """The ids of the metrics that were asked for in any run of a ranking."""
+    return tuple(metric.id for metric in MORE if any(metric.id in entry.metrics for entry in ranking.entries))
+
+
+def headings(ranking: Ranking) -> tuple[str, ...]:
+    """`HEADINGS`, and a column for each metric that was asked for."""
+    return (*HEADINGS, *(METRICS.get(name).short_name for name in metrics_of(ranking)))
+
+
+def cells(entry: Entry, more: Sequence[str] = ()) -> tuple[str, ...]:
+    """An entry as texts, in the order of `headings`; `more` is that of `metrics_of`."""
     times, difference = entry.times, entry.against_baseline
     mark = "" if times is None or times.exclusive else "*"
     return (
@@ -120,7 +133,8 @@ def cells(entry: Entry) -> tuple[str, ...]:
         f"{entry.peak_rss_mib:.0f} MiB" if entry.peak_rss_mib else "-",
         f"{entry.parameters / 1e6:.3g} M" if entry.parameters else "-",
         entry.license or "-",
-        f"{entry.runtime}/{entry.precision}",
+        f"{entry.runtime}/{entry.precision}" + (f", tiles of {entry.tile_limit}" if entry.tile_limit else ""),
+        *(_number(entry.metrics.get(name), 4) for name in more),
     )
 
 
