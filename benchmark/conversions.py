@@ -10,8 +10,8 @@ import upscalers
 from benchmark.schema import Comparison
 from benchmark.timing import somebody_times
 from core.errors import AppError
+from upscalers.parameters import OptionValue
 from upscalers.preparing import PreparationCancelledError, is_to_be_prepared, prepare
-from upscalers.spec import OptionValue
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from core.files import write_atomically
 from core.settings import MIB, settings
 from runtimes.speed import REFERENCE_GFLOPS, matrix_gflops
 from runtimes.tiling import largest_tile_pixels, plan_tiles
-from upscalers.spec import OptionValue, UpscalerSpec
+from upscalers.parameters import OptionValue
+from upscalers.spec import UpscalerSpec
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from metrics import MORE
 from runtimes import RUNTIMES
 from runtimes.base import Precision, usable_cores
 from runtimes.devices import has_gpu
-from upscalers.spec import SCORED_SCALES, OptionValue, UpscalerSpec, check_seed
+from upscalers.parameters import OptionValue, check_seed
+from upscalers.spec import SCORED_SCALES, UpscalerSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Plan:
     region: Region | None = None
     """The part of the picture to compare; None for all of it."""
     seed: int | None = None
-    """For stochastic upscalers; None stands for `upscalers.spec.DEFAULT_SEED`, which is what their rows then hold."""
+    """For stochastic upscalers; None stands for `upscalers.parameters.DEFAULT_SEED`, which is what their rows then hold."""
     repeats: int | None = None
     metrics: Sequence[str] = ()
     """Names from `metrics.MORE`: computed when everything has been timed."""

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from upscalers.spec import Aim, OptionValue, ProgressUnit
+from upscalers.parameters import OptionValue
+from upscalers.spec import Aim, ProgressUnit
 
 RowStatus = Literal["ok", "failed", "crashed", "oom", "timeout", "cancelled", "unavailable", "skipped"]
 Stage = Literal["waiting", "loading", "running", "timing", "done"]

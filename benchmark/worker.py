@@ -29,7 +29,7 @@ from core.memory import clear_peak_memory, peak_memory_mib
 from runtimes import RUNTIMES
 from runtimes.base import Placement, Precision
 from upscalers.base import Progress, Upscaler
-from upscalers.spec import OptionValue
+from upscalers.parameters import OptionValue
 
 
 @dataclass(frozen=True)

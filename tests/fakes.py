@@ -17,7 +17,8 @@ from core.weights import WeightFile
 from runtimes.base import Placement
 from runtimes.tiling import Tiling
 from upscalers.base import Upscaler, to_levels
-from upscalers.spec import Parameter, UpscalerSpec
+from upscalers.parameters import Parameter
+from upscalers.spec import UpscalerSpec
 
 MIB = 1024 * 1024
 

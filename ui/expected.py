@@ -8,7 +8,8 @@ from benchmark.plan import default_precision
 from benchmark.schema import Mode, Region
 from benchmark.timing import REPEAT_FOR_S, RUN_ONCE_ABOVE_S
 from ui.state import Chosen
-from upscalers.spec import OptionValue, UpscalerSpec
+from upscalers.parameters import OptionValue
+from upscalers.spec import UpscalerSpec
 
 OVERHEAD_S = 0.7
 """What comes to each call: starting a process, loading, scoring, coding the picture."""

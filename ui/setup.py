@@ -21,7 +21,8 @@ from ui.metric_choice import metric_choice
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen
 from ui.upscaler_choice import upscaler_choice
-from upscalers.spec import DEFAULT_SEED, MAX_SEED, SCORED_SCALES, OptionValue, Parameter, UpscalerSpec
+from upscalers.parameters import DEFAULT_SEED, MAX_SEED, OptionValue, Parameter
+from upscalers.spec import SCORED_SCALES, UpscalerSpec
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 

@@ -21,7 +21,8 @@ from benchmark.schema import Comparison
 from core.errors import AppError
 from core.image import Picture, decode, safe_stem
 from core.settings import settings
-from upscalers.spec import DEFAULT_SEED, SCORED_SCALES
+from upscalers.parameters import DEFAULT_SEED
+from upscalers.spec import SCORED_SCALES
 
 if TYPE_CHECKING:
     from benchmark.dataset_reading import Readings

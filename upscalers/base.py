@@ -13,7 +13,8 @@ from core.weights import LocatedWeights, WeightFile, locate, status
 from runtimes import RUNTIMES
 from runtimes.base import F32, NetworkSource, Placement, Session
 from runtimes.tiling import Tile, Tiling, plan_tiles, run_tiled
-from upscalers.spec import OptionValue, UpscalerSpec, listed
+from upscalers.parameters import OptionValue
+from upscalers.spec import UpscalerSpec, listed
 
 Progress = Callable[[int, int], None]
 
@@ -99,7 +100,7 @@ class Upscaler(ABC):
         image:
             `(H, W, 3)` uint8 sRGB, C-contiguous; never written to.
         seed:
-            For stochastic upscalers: the same seed gives the same pixels; None stands for `upscalers.spec.DEFAULT_SEED`.
+            For stochastic upscalers: the same seed gives the same pixels; None stands for `upscalers.parameters.DEFAULT_SEED`.
         progress:
             Called with (done, in all), counted in the spec's `progress_unit`. What it raises ends the call and reaches the caller:
             so a call is stopped in this process.

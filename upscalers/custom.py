@@ -33,7 +33,8 @@ from upscalers.luma import enlarge_luma
 from upscalers.model_facts import ModelFacts
 from upscalers.model_rules import MAX_BYTES, exceeds_limits, is_damaged, one_line
 from upscalers.network_code import code_version
-from upscalers.spec import Aim, OptionValue, UpscalerSpec
+from upscalers.parameters import OptionValue
+from upscalers.spec import Aim, UpscalerSpec
 
 if TYPE_CHECKING:
     import torch

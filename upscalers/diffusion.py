@@ -16,7 +16,8 @@ from runtimes.torch_runtime import TorchDevice
 from upscalers import diffusion_parts
 from upscalers.base import Progress, Upscaler
 from upscalers.diffusion_sampling import SCALE, Request, Sampler
-from upscalers.spec import OptionValue, Parameter, UpscalerSpec
+from upscalers.parameters import OptionValue, Parameter
+from upscalers.spec import UpscalerSpec
 from upscalers.weight_folder import combined_sha256, common_folder
 
 if TYPE_CHECKING:

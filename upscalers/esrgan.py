@@ -5,8 +5,9 @@ Sources: https://arxiv.org/abs/1809.00219, https://arxiv.org/abs/2107.10833. A f
 
 from core.weights import HttpSource, HuggingFaceSource, Source, WeightFile
 from runtimes.tiling import Tiling
+from upscalers.parameters import Parameter
 from upscalers.spandrel_models import DenoisingUpscaler, SpandrelUpscaler
-from upscalers.spec import Build, Parameter, UpscalerSpec
+from upscalers.spec import Build, UpscalerSpec
 
 REAL_ESRGAN_PAPER = "https://arxiv.org/abs/2107.10833"
 RRDBNET_MIB_PER_MP = {2: 3_280.0, 4: 13_080.0, 8: 41_610.0}

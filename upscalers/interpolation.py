@@ -8,7 +8,8 @@ from PIL import Image
 from core.image import RGB8
 from runtimes.base import Placement
 from upscalers.base import Upscaler
-from upscalers.spec import SCORED_SCALES, OptionValue, UpscalerSpec
+from upscalers.parameters import OptionValue
+from upscalers.spec import SCORED_SCALES, UpscalerSpec
 
 
 class Interpolation(Upscaler):

@@ -22,7 +22,8 @@ from core.errors import AppError, UnavailableError
 from core.settings import settings
 from runtimes import RUNTIMES
 from runtimes.base import Placement, Precision
-from upscalers.spec import OptionValue, UpscalerSpec
+from upscalers.parameters import OptionValue
+from upscalers.spec import UpscalerSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL_S = 0.05

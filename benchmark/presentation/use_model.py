@@ -11,7 +11,8 @@ from benchmark.presentation.format import file_size, number
 from benchmark.schema import ProtocolScores, Row
 from core.weights import AddedSource
 from metrics import MORE
-from upscalers.spec import DEFAULT_SEED, OptionValue, UpscalerSpec
+from upscalers.parameters import DEFAULT_SEED, OptionValue
+from upscalers.spec import UpscalerSpec
 
 
 @dataclass(frozen=True)
