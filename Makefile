@@ -5,9 +5,9 @@ STARTER ?= 1
 PORT ?= 8501
 BIN := .venv/bin
 UV := $(BIN)/uv
-# A file of tests shares its servers, so files go to the processes as a whole, in their order: the long ones are among the first.
+# A file of tests shares its servers, so files go to the processes as a whole.
 # No more than two: their models would take each other's cores, and some tests wait for what a model does.
-AT_ONCE ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+AT_ONCE ?= --numprocesses 2 --dist loadfile
 TORCH := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 # Every model has a process of its own, and each imports large libraries: without compiled files that takes three times as long.

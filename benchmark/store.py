@@ -22,6 +22,8 @@ from benchmark.store_tables import cells, datasets, environments, pictures, runs
 from core.errors import UsageError
 from metrics import METRICS, MORE
 
+COUNTED = (cells.c.status, func.count(), func.count(cells.c.expected_s), func.coalesce(func.sum(cells.c.expected_s), 0.0))
+"""What `Counts.of` takes, for each group of equal status."""
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
 """What `retry_failed` puts back among the waiting."""
 
@@ -235,16 +237,9 @@ class Store:
 
     def counts(self, run: StoredRun) -> Counts:
         """How far a run is."""
-        by_status = select(cells.c.status, func.count(), func.coalesce(func.sum(cells.c.expected_s), 0.0))
+        of_run = select(*COUNTED).where(cells.c.run_id == run.id).group_by(cells.c.status)
         with reading(self.engine) as connection:
-            found = {
-                status: (count, expected_s)
-                for status, count, expected_s in connection.execute(by_status.where(cells.c.run_id == run.id).group_by(cells.c.status))
-            }
-        total = sum(count for count, _ in found.values())
-        waiting, expected_s = found.get(None, (0, 0.0))
-        done = found.get("ok", (0, 0.0))[0]
-        return Counts(total=total, done=done, failed=total - waiting - done, expected_s=expected_s)
+            return Counts.of(connection.execute(of_run))
 
     def save(self, results: Sequence[CellResult], facts: Mapping[str, Any]) -> None:
         """Save finished cells: when this returns, they are on the disk; when it raises `StoreError`, none of them is.

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 
 from benchmark.run_folder import remove_folder
-from benchmark.store import Store
+from benchmark.store import COUNTED, Store
 from benchmark.store_database import reading, writing
 from benchmark.store_records import Counts, StoredRun
 from benchmark.store_tables import cells, datasets, pictures, runs
@@ -46,20 +47,12 @@ class FailedCell:
 
 def counts_of(store: Store, run_ids: Collection[int]) -> dict[int, Counts]:
     """How far these runs are, by their ids; see `Store.counts`."""
-    counted = select(cells.c.run_id, cells.c.status, func.count(), func.coalesce(func.sum(cells.c.expected_s), 0.0))
-    found: dict[int, dict[str | None, tuple[int, float]]] = {run_id: {} for run_id in run_ids}
+    found: dict[int, list[list[Any]]] = {run_id: [] for run_id in run_ids}
     with reading(store.engine) as connection:
-        of_runs = counted.where(cells.c.run_id.in_(list(run_ids))).group_by(cells.c.run_id, cells.c.status)
-        for run_id, status, count, expected_s in connection.execute(of_runs):
-            found[run_id][status] = (count, expected_s)
-    return {run_id: _counts(by_status) for run_id, by_status in found.items()}
-
-
-def _counts(by_status: dict[str | None, tuple[int, float]]) -> Counts:
-    total = sum(count for count, _ in by_status.values())
-    waiting, expected_s = by_status.get(None, (0, 0.0))
-    done = by_status.get("ok", (0, 0.0))[0]
-    return Counts(total=total, done=done, failed=total - waiting - done, expected_s=expected_s)
+        of_runs = select(cells.c.run_id, *COUNTED).where(cells.c.run_id.in_(list(run_ids))).group_by(cells.c.run_id, cells.c.status)
+        for run_id, *group in connection.execute(of_runs):
+            found[run_id].append(group)
+    return {run_id: Counts.of(groups) for run_id, groups in found.items()}
 
 
 def shares(store: Store, run: StoredRun) -> list[Share]:

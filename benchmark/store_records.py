@@ -1,6 +1,6 @@
 """What the store hands out: a run, how far it is, and its cells before and after they are computed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,16 @@ class Counts:
     failed: int
     """Finished without one."""
     expected_s: float
-    """Expected time of the waiting cells, as far as it is known."""
+    """Expected time of the waiting cells; 0 where that of one is not known."""
+
+    @classmethod
+    def of(cls, groups: Iterable[Sequence[Any]]) -> "Counts":
+        """Sum up what the store says of a run: status (None: it waits), cells, those of them with a known time, and its sum."""
+        by_status = {status: (count, expected_s if known == count else 0.0) for status, count, known, expected_s in groups}
+        total = sum(count for count, _ in by_status.values())
+        waiting, expected_s = by_status.get(None, (0, 0.0))
+        done = by_status.get("ok", (0, 0.0))[0]
+        return cls(total=total, done=done, failed=total - waiting - done, expected_s=expected_s)
 
     @property
     def waiting(self) -> int:

@@ -27,7 +27,7 @@ from benchmark.plan import Plan
 from benchmark.run_plan import RunPlan
 from benchmark.schema import ProtocolScores
 from benchmark.store import Store
-from benchmark.store_records import StoredRun
+from benchmark.store_records import Counts, StoredRun
 from benchmark.store_tables import HEAD, cells, metadata
 from core.errors import StoreError, UsageError
 from tests.pictures import noise, png
@@ -377,3 +377,17 @@ def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, t
     opened()
     assert "extra" in schema()
     assert "note" in schema()
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([(None, 3, 3, 4.5), ("ok", 2, 2, 1.0), ("oom", 1, 1, 1.0)], Counts(total=6, done=2, failed=1, expected_s=4.5)),
+        ([(None, 3, 2, 4.5), ("ok", 2, 2, 1.0)], Counts(total=5, done=2, failed=0, expected_s=0.0)),
+        ([("ok", 2, 0, 0.0)], Counts(total=2, done=2, failed=0, expected_s=0.0)),
+        ([], Counts(total=0, done=0, failed=0, expected_s=0.0)),
+    ],
+    ids=["known", "one time unknown", "done", "empty"],
+)
+def test_counts_promise_a_time_only_where_that_of_every_waiting_cell_is_known(groups: list[tuple[object, ...]], expected: Counts) -> None:
+    assert Counts.of(groups) == expected

@@ -111,11 +111,15 @@ def _time(seconds: float) -> str:
 
 
 def write(found: list[dict[str, Any]], folder: Path, device: str) -> Path:
-    """Write JSON and Markdown; returns the path of the JSON."""
+    """Write JSON and Markdown, in which cases that were not run keep what was seen of them before; returns the path of the JSON."""
     machine = (gpu_name() if device != "cpu" else None) or processor_name()
     facts = machine_facts()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (re.sub(r"[^a-z0-9]+", "-", f"{machine} {facts['cores']} cores".lower()).strip("-") + ".json")
+    if path.exists():
+        now = {case["case"]: case for case in found}
+        before = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        found = [now.pop(case["case"], case) for case in before] + list(now.values())
     path.write_text(json.dumps({"schema": 1, "machine": facts, "device": device, "cases": found}, indent=1) + "\n", encoding="utf-8")
     rates = [case["matrix_gflops"] for case in found]
     versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "opencv-contrib-python-headless") if facts.get(name))
