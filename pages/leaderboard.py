@@ -11,7 +11,7 @@ from core.errors import AppError
 from ui.entry_pictures import entry_pictures
 from ui.leaderboard import baseline_of, choose, downloads, filtered, key_of, pareto, rankings, verdicts
 
-EMPTY = "No data set has been run yet. Start with one of your own, or with a usual benchmark:"
+EMPTY = "No data set has been run yet. Start a run under *Runs*, with pictures of your own or a usual benchmark, or by the command line:"
 START = "upscale-bench run --dataset Set5 --scales 2,4 --upscalers all-ready"
 MEANING = (
     "PSNR is the mean over the pictures, with its 95 % bootstrap interval. *Better*, *worse* and *indistinguishable* compare picture "
