@@ -30,7 +30,7 @@ SLEEPY = {"fake-good": {"sleep": 20}}
 def engine(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
     """An engine with the fakes, small limits, and its own store."""
     monkeypatch.setenv("UPSCALE_BENCH_PLUGINS", "tests.fakes")
-    monkeypatch.setenv("UPSCALE_BENCH_STALL_TIMEOUT_S", "2")
+    monkeypatch.setenv("UPSCALE_BENCH_STALL_TIMEOUT_S", "6")
     monkeypatch.setenv("UPSCALE_BENCH_MODEL_MEMORY_MIB", "400")
     made = LocalEngine()
     yield made
