@@ -4,12 +4,16 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import upscalers
 from core.weights import fetch, locate
 from tests.local_server import LocalServer
+
+if TYPE_CHECKING:
+    from benchmark.store import Store
 
 
 def outside_data(variable: str, what: str) -> str:
@@ -32,16 +36,26 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return home
 
 
+@pytest.fixture
+def store() -> "Iterator[Store]":
+    """The store of the home that a test has."""
+    # It imports SQLAlchemy, which most tests need not wait for.
+    from benchmark.store import Store
+
+    with Store.open() as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
-def test_data() -> Path:
+def published_sets() -> Path:
     """The folder that holds Set5, Set14 and photos."""
     return Path(outside_data("UPSCALE_BENCH_TEST_DATA", "the folder that holds Set5, Set14 and photos"))
 
 
 @pytest.fixture(scope="session")
-def bad_inputs(test_data: Path) -> Path:
+def bad_inputs(published_sets: Path) -> Path:
     """The folder of awkward and damaged pictures, beside the test data."""
-    return test_data.parent / "bad_inputs"
+    return published_sets.parent / "bad_inputs"
 
 
 @pytest.fixture(scope="session")

@@ -161,9 +161,9 @@ def test_a_folder_that_is_not_there_is_refused_in_one_line(tmp_path: Path) -> No
         open_folder(tmp_path / "none")
 
 
-def test_set5_and_set14_have_their_small_versions(test_data: Path) -> None:
+def test_set5_and_set14_have_their_small_versions(published_sets: Path) -> None:
     for name, count in (("Set5", 5), ("Set14", 14)):
-        dataset = open_folder(test_data / name)
+        dataset = open_folder(published_sets / name)
         assert (dataset.name, len(dataset), dataset.left_out) == (name, count, 0)
         assert [scale for scale in (2, 3, 4, 8) if dataset.has_small(scale)] == [2, 3, 4]
         for scale in (2, 3, 4):

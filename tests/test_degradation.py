@@ -112,8 +112,8 @@ def test_opencv_methods_are_those_of_its_resize() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_is_matlabs_imresize_to_within_rounding(test_data: Path, scale: int) -> None:
-    folder = test_data / "Set5" / f"x{scale}"
+def test_bicubic_is_matlabs_imresize_to_within_rounding(published_sets: Path, scale: int) -> None:
+    folder = published_sets / "Set5" / f"x{scale}"
     names = sorted(path.name for path in (folder / "HR").glob("*.png"))
     assert len(names) == 5
     for name in names:

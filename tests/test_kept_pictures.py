@@ -29,12 +29,6 @@ KEPT = png(noise(40, 30, seed=99))
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return make_set(tmp_path / "my set", 3, width=41, height=31)
 

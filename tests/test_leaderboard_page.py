@@ -1,6 +1,5 @@
 """The leaderboard page: what is saved stands in it, in the order of the scores, and nothing else does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from ui.leaderboard import _front, key_of
 
 PAGE = str(Path(__file__).resolve().parent.parent / "pages" / "leaderboard.py")
 IDS = ("nearest", "bilinear", "bicubic", "lanczos")
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
 
 
 @pytest.fixture

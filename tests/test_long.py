@@ -63,12 +63,12 @@ def test_thirty_kills_at_random_moments_leave_only_whole_comparisons(tmp_path: P
     assert len(list(jobs.all_jobs(tmp_path))) == 31
 
 
-def test_every_ready_upscaler_enlarges_a_large_photo_within_the_memory_promise(test_data: Path, tmp_path: Path) -> None:
+def test_every_ready_upscaler_enlarges_a_large_photo_within_the_memory_promise(published_sets: Path, tmp_path: Path) -> None:
     engine = LocalEngine(tmp_path)
     ids = [spec.id for spec in upscalers.registry() if spec.status(4).kind == "ready"]
     try:
         job = run(
-            engine, Plan(scale=4, upscaler_ids=ids, repeats=0), (test_data / "photos" / "bird_image.jpg").read_bytes(), timeout_s=1500
+            engine, Plan(scale=4, upscaler_ids=ids, repeats=0), (published_sets / "photos" / "bird_image.jpg").read_bytes(), timeout_s=1500
         )
     finally:
         engine.close()

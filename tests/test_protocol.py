@@ -72,9 +72,9 @@ def mean(scores: list[dict[str, ProtocolScores]], protocol: str, metric: str) ->
     ],
 )
 def test_bicubic_gives_the_numbers_of_the_papers(
-    test_data: Path, dataset: str, pictures: int, scale: int, psnr_db: float, ssim: float
+    published_sets: Path, dataset: str, pictures: int, scale: int, psnr_db: float, ssim: float
 ) -> None:
-    scores = score_set(test_data / dataset, scale, "bicubic")
+    scores = score_set(published_sets / dataset, scale, "bicubic")
     assert len(scores) == pictures
     assert mean(scores, "y", "psnr_db") == pytest.approx(psnr_db, abs=0.005)
     assert mean(scores, "y", "ssim") == pytest.approx(ssim, abs=0.0002)
@@ -82,13 +82,13 @@ def test_bicubic_gives_the_numbers_of_the_papers(
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("lr", ["given", "pillow"])
-def test_interpolators_give_the_measured_table_of_set5_under_every_protocol(test_data: Path, scale: int, lr: str) -> None:
-    table = test_data.parent / "docs" / "expected_set5.json"
+def test_interpolators_give_the_measured_table_of_set5_under_every_protocol(published_sets: Path, scale: int, lr: str) -> None:
+    table = published_sets.parent / "docs" / "expected_set5.json"
     if not table.exists():
         pytest.skip(f"There is no {table.name} beside the test data.")
     expected = json.loads(table.read_text(encoding="utf-8"))[f"Set5/x{scale}/{lr}-lr"]
     for method in FILTERS:
-        scores = score_set(test_data / "Set5", scale, method, given_lr=lr == "given")
+        scores = score_set(published_sets / "Set5", scale, method, given_lr=lr == "given")
         for protocol in PROTOCOLS.ids():
             for metric, tolerance in (("mse", 0.001), ("psnr_db", 0.0002), ("ssim", 0.0001)):
                 assert mean(scores, protocol, metric) == pytest.approx(expected[method][protocol][metric], abs=tolerance), (
@@ -98,8 +98,8 @@ def test_interpolators_give_the_measured_table_of_set5_under_every_protocol(test
                 )
 
 
-def test_only_the_stored_mode_decides_how_a_grey_picture_is_scored(test_data: Path) -> None:
-    paths = sorted((test_data / "Set14" / "x4" / "HR").glob("*.png"))
+def test_only_the_stored_mode_decides_how_a_grey_picture_is_scored(published_sets: Path) -> None:
+    paths = sorted((published_sets / "Set14" / "x4" / "HR").glob("*.png"))
     grey = [path for path in paths if (np.ptp(rgb(path), axis=2) == 0).all()]
     assert sorted(Image.open(path).mode for path in grey) == ["L", "RGB"]
     # Bicubic x4 over all pictures as published; by equal channels it would be higher, always through luma lower.

@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -30,12 +29,6 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return make_set(tmp_path / "set", 6)
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
 
 
 def assert_as_undisturbed(store: Store, folder: Path, options: tuple[str, ...] = SLOW) -> None:

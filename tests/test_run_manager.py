@@ -38,12 +38,6 @@ def manager(engine: LocalEngine) -> Iterator[RunManager]:
     made.close()
 
 
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
-
-
 def view(manager: RunManager, name: str) -> RunView:
     found = manager.find(name)
     assert found is not None

@@ -1,7 +1,6 @@
 """The published tables come out of the store: Set5 and Set14, with the small pictures that come with them and with our own."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,6 @@ PUBLISHED = {
 LR = {"given-lr": GIVEN, "pillow-lr": "bicubic"}
 
 
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
-
-
 def means(store: Store) -> list[dict[str, Any]]:
     assert problems(store) == []
     found = document(store, store.run("test"))
@@ -39,8 +32,8 @@ def means(store: Store) -> list[dict[str, Any]]:
     return found["means"]
 
 
-def test_bicubic_gives_the_published_table_of_set5_and_set14(store: Store, test_data: Path) -> None:
-    event = compute(store, plan_of(test_data / "Set5", test_data / "Set14", scales=(2, 3, 4)))
+def test_bicubic_gives_the_published_table_of_set5_and_set14(store: Store, published_sets: Path) -> None:
+    event = compute(store, plan_of(published_sets / "Set5", published_sets / "Set14", scales=(2, 3, 4)))
     assert event["state"] == "done"
     found = {(mean["dataset"], mean["scale"]): mean for mean in means(store)}
     assert found.keys() == PUBLISHED.keys()
@@ -55,11 +48,11 @@ def test_bicubic_gives_the_published_table_of_set5_and_set14(store: Store, test_
     assert told["counts"] == {"reproduced": 12 + 4, "not measurable here": 61}, "and the four counts of parameters"
 
 
-def assert_expected(store: Store, test_data: Path, lr: str, scale: int, wanted: tuple[str, ...] | None) -> None:
+def assert_expected(store: Store, published_sets: Path, lr: str, scale: int, wanted: tuple[str, ...] | None) -> None:
     """Means over Set5 equal those that independent programs computed."""
-    table = json.loads((test_data.parent / "docs" / "expected_set5.json").read_text())[f"Set5/x{scale}/{lr}"]
+    table = json.loads((published_sets.parent / "docs" / "expected_set5.json").read_text())[f"Set5/x{scale}/{lr}"]
     ids = tuple(name for name in table if wanted is None or name in wanted)
-    assert compute(store, plan_of(test_data / "Set5", scales=(scale,), upscaler_ids=ids, lr=LR[lr]))["state"] == "done"
+    assert compute(store, plan_of(published_sets / "Set5", scales=(scale,), upscaler_ids=ids, lr=LR[lr]))["state"] == "done"
     found = {mean["upscaler"]: mean["scores"] for mean in means(store)}
     assert found.keys() == set(ids)
     for name in ids:
@@ -71,14 +64,14 @@ def assert_expected(store: Store, test_data: Path, lr: str, scale: int, wanted: 
 
 
 @pytest.mark.parametrize("lr", list(LR))
-def test_quick_networks_give_the_expected_numbers_of_set5(store: Store, test_data: Path, weights_at_hand: list[Path], lr: str) -> None:
-    assert_expected(store, test_data, lr, 4, QUICK_NETWORKS)
+def test_quick_networks_give_the_expected_numbers_of_set5(store: Store, published_sets: Path, weights_at_hand: list[Path], lr: str) -> None:
+    assert_expected(store, published_sets, lr, 4, QUICK_NETWORKS)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("lr", list(LR))
 def test_all_networks_at_hand_give_the_expected_numbers_of_set5(
-    store: Store, test_data: Path, weights_at_hand: list[Path], lr: str, scale: int
+    store: Store, published_sets: Path, weights_at_hand: list[Path], lr: str, scale: int
 ) -> None:
-    assert_expected(store, test_data, lr, scale, None)
+    assert_expected(store, published_sets, lr, scale, None)

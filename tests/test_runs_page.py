@@ -33,12 +33,6 @@ def own_server() -> Iterator[None]:
     config.set_option("server.address", before)
 
 
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
-
-
 def page(*actions: tuple[str, str]) -> AppTest:
     app = AppTest.from_file(PAGE, default_timeout=30).run()
     for key, text in actions:

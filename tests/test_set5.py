@@ -25,9 +25,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
 
 
 @pytest.fixture(scope="module")
-def expected(test_data: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def expected(published_sets: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """Means over Set5, computed by independent programs."""
-    return json.loads((test_data.parent / "docs" / "expected_set5.json").read_text())
+    return json.loads((published_sets.parent / "docs" / "expected_set5.json").read_text())
 
 
 def means(engine: LocalEngine, folder: Path, scale: int, ids: list[str]) -> dict[str, dict[str, tuple[float, float]]]:
@@ -50,9 +50,11 @@ def means(engine: LocalEngine, folder: Path, scale: int, ids: list[str]) -> dict
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_set5_gives_the_expected_numbers(scale: int, engine: LocalEngine, expected, test_data: Path, weights_at_hand: list[Path]) -> None:
+def test_set5_gives_the_expected_numbers(
+    scale: int, engine: LocalEngine, expected, published_sets: Path, weights_at_hand: list[Path]
+) -> None:
     table = expected[f"Set5/x{scale}/pillow-lr"]
-    got = means(engine, test_data / "Set5" / f"x{scale}" / "HR", scale, list(table))
+    got = means(engine, published_sets / "Set5" / f"x{scale}" / "HR", scale, list(table))
     for upscaler_id, protocols in table.items():
         classical = upscaler_id in INTERPOLATORS
         for protocol, numbers in protocols.items():
@@ -61,10 +63,10 @@ def test_set5_gives_the_expected_numbers(scale: int, engine: LocalEngine, expect
             assert ssim == pytest.approx(numbers["ssim"], abs=SSIM_TOLERANCE[classical]), (upscaler_id, protocol)
 
 
-def test_dat_light_gives_the_expected_numbers(tmp_path: Path, test_data: Path, dat_light: Path) -> None:
+def test_dat_light_gives_the_expected_numbers(tmp_path: Path, published_sets: Path, dat_light: Path) -> None:
     engine = LocalEngine(tmp_path)
     try:
-        got = means(engine, test_data / "Set5" / "x4" / "HR", 4, ["dat-light"])["dat-light"]
+        got = means(engine, published_sets / "Set5" / "x4" / "HR", 4, ["dat-light"])["dat-light"]
     finally:
         engine.close()
     assert got["y"][0] == pytest.approx(32.543, abs=0.02)

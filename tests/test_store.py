@@ -6,7 +6,7 @@ import shutil
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -42,12 +42,6 @@ def pictures(tmp_path: Path) -> Path:
     for index in range(3):
         (folder / f"{index}.png").write_bytes(png(noise(16, 12, seed=index)))
     return folder
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
 
 
 def plan_of(folder: Path, **changes) -> RunPlan:

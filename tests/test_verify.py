@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from tests.comparisons import row_of
 from tests.comparisons import store as store_comparison
 from tests.pictures import noise
 from tests.run_helpers import compute, make_set, plan_of, problems, run_command
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open() as opened:
-        yield opened
 
 
 @pytest.fixture

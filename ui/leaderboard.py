@@ -32,6 +32,11 @@ def rankings() -> list[Ranking]:
     return _rankings(_state_of_store())
 
 
+def forget_rankings() -> None:
+    """Have the store read again at the next call, as after a start of the server."""
+    _rankings.clear()
+
+
 def verdicts() -> list[Verdict]:
     """All published claims, judged by everything that was measured. Raises `core.errors.StoreError`."""
     return judge(published(), evidence(rankings()), others())

@@ -44,8 +44,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, weights_at_hand: list[Path]) 
 
 
 @pytest.fixture(scope="module")
-def tiger(test_data: Path) -> Path:
-    return test_data / "photos" / "tiger_image.jpg"
+def tiger(published_sets: Path) -> Path:
+    return published_sets / "photos" / "tiger_image.jpg"
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,7 @@ def test_the_first_result_is_not_compared_with_itself(open_page: Open) -> None:
     view.set_scene(scene(*first[:3], shown("dat"), left="bicubic", right="dat", follow_newest=True, zoom=2.0))
     view.wait_for_state(lambda state: (state["left"], state["right"]) == ("bicubic", "dat"))
     view.wait_until_seen(BICUBIC, DAT)
+    assert (view.seen(0.4, 0.3).number, view.seen(0.6, 0.3).number) == (BICUBIC, DAT)
 
 
 def test_the_right_side_follows_the_newest_result_until_the_viewer_is_touched(open_page: Open) -> None:
