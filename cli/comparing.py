@@ -22,29 +22,17 @@ from benchmark.presentation import format, report
 from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
 from cli.given import added_results, small_picture
+from cli.options import ImageFile, MoreMetrics, Options, PrecisionName, Runtime, Tile, parse_metrics, parse_options, parse_precision
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds
 from core.errors import AppError, UsageError
 from core.image import check_output_size, decode, read_file
 from core.settings import settings
 from metrics import MORE
-from runtimes.base import Precision
 from upscalers.preparing import is_to_be_prepared
 
 POLL_S = 0.05
 SLOW_S = 60.0
 """Expected times from here on are told before the work begins."""
-
-ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF or BMP, up to 25 MP.", show_default=False)]
-Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=value; may be given several times.")]
-Runtime = Annotated[str, typer.Option(help="auto, openvino, torch or opencv.")]
-Tile = Annotated[
-    int | None,
-    typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),
-]
-MoreMetrics = Annotated[
-    str, typer.Option("--metrics", help=f"More scores, separated by commas, or all: {', '.join(MORE.ids())}.", show_default=False)
-]
-PrecisionName = Annotated[str, typer.Option(help="auto, f32, bf16 or f16; auto is f32, but f16 for diffusion on a GPU.")]
 
 
 def compare(
@@ -261,34 +249,6 @@ def _ready_ids(scale: int) -> list[str]:
     if not ids:
         raise UsageError(f"No upscaler is ready at x{scale}; a comparison takes a scale of {', '.join(map(str, upscalers.SCORED_SCALES))}.")
     return ids
-
-
-def parse_options(given: list[str] | None) -> dict[str, dict[str, object]]:
-    """Each `--option ID.key=value`, by upscaler. Raises `core.errors.UsageError`."""
-    options: dict[str, dict[str, object]] = {}
-    for text in given or []:
-        name, equals, value = text.partition("=")
-        upscaler_id, dot, key = name.rpartition(".")
-        if not (equals and dot):
-            raise UsageError(f"Expected --option ID.key=value, got {text!r}.")
-        options.setdefault(upscaler_id, {})[key] = value
-    return options
-
-
-def parse_metrics(text: str) -> tuple[str, ...]:
-    """What `--metrics` says: names from `metrics.MORE`, which whoever takes them looks up."""
-    return tuple(MORE.ids()) if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def parse_precision(name: str) -> Precision | None:
-    """What `--precision` says; None for auto. Raises `core.errors.UsageError`."""
-    match name:
-        case "auto":
-            return None
-        case "f32" | "bf16" | "f16":
-            return name
-        case _:
-            raise UsageError(f"Precision is auto, f32, bf16 or f16; got {name!r}.")
 
 
 def _could_be_prepared(row: Row) -> bool:

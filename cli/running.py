@@ -17,7 +17,7 @@ from benchmark.local_engine import LocalEngine
 from benchmark.presentation import format
 from benchmark.run_pace import Pace
 from benchmark.run_plan import AUTO, GIVEN, RunPlan, check_name
-from cli.comparing import MoreMetrics, Options, PrecisionName, Tile, parse_metrics, parse_options, parse_precision
+from cli.options import MoreMetrics, Options, PrecisionName, Tile, parse_metrics, parse_options, parse_precision
 from cli.output import AsJson, number, print_json, print_table, seconds
 from core.errors import UsageError
 from core.settings import settings

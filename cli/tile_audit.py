@@ -10,7 +10,8 @@ import typer
 import upscalers
 from benchmark.plan import Plan
 from benchmark.tile_audit import TileAudit, audit
-from cli.comparing import ImageFile, finished
+from cli.comparing import finished
+from cli.options import ImageFile
 from core.errors import AppError, UsageError
 from core.image import RGB8, check_output_size, decode, decode_file, read_file
 from core.settings import settings
