@@ -78,6 +78,15 @@ def press_start(page: Page) -> None:
     start_button(page).click()
 
 
+def started(page: Page, folder: Path, *upscalers: str) -> Locator:
+    """Start a run of a folder on the page as it opens; returns its card."""
+    open_runs(page)
+    name_set(page, str(folder))
+    choose(page, *upscalers)
+    press_start(page)
+    return card(page, folder.name)
+
+
 def test_what_can_not_be_read_is_one_line_where_it_was_named(view: ComparePage, tmp_path: Path) -> None:
     page = view.page
     expect(page.get_by_text("No run yet.")).to_be_visible()
@@ -126,11 +135,7 @@ def test_a_run_goes_on_without_its_visitor_and_its_numbers_are_in_the_leaderboar
 
 def test_a_run_is_stopped_goes_on_and_is_deleted(site: Site, visitor: Visit, tmp_path: Path) -> None:
     page = visitor(site).page
-    open_runs(page)
-    name_set(page, str(make_set(tmp_path / "cats", 5)))
-    choose(page, "Bicubic", "fake-noted")
-    press_start(page)
-    cats = card(page, "cats")
+    cats = started(page, make_set(tmp_path / "cats", 5), "Bicubic", "fake-noted")
     expect(cats).to_contain_text(re.compile(r"[67] of 10"), timeout=LONG_MS)
     cats.get_by_role("button", name="Stop").click()
     expect(cats.locator(".ub-badge")).to_have_text("Stopped", timeout=LONG_MS)
@@ -157,11 +162,8 @@ def test_a_run_is_there_and_goes_on_after_the_server_was_killed(visitor: Visit, 
     }
     with start_site(tmp_path / "home", **settings) as first:
         page = visitor(first).page
-        open_runs(page)
-        name_set(page, str(make_set(tmp_path / "birds", 8)))
-        choose(page, "Bicubic", "fake-noted")
-        press_start(page)
-        expect(card(page, "birds")).to_contain_text(re.compile(r"(9|1[0-4]) of 16"), timeout=LONG_MS)
+        birds = started(page, make_set(tmp_path / "birds", 8), "Bicubic", "fake-noted")
+        expect(birds).to_contain_text(re.compile(r"(9|1[0-4]) of 16"), timeout=LONG_MS)
         page.close()
         os.kill(first.app.pid, signal.SIGKILL)
     with start_site(tmp_path / "home", **settings) as second:
@@ -178,11 +180,7 @@ def test_a_run_is_there_and_goes_on_after_the_server_was_killed(visitor: Visit, 
 
 def test_failures_have_their_reasons(site: Site, visitor: Visit, tmp_path: Path) -> None:
     page = visitor(site).page
-    open_runs(page)
-    name_set(page, str(make_set(tmp_path / "dogs", 2)))
-    choose(page, "Bicubic", "fake-nan")
-    press_start(page)
-    dogs = card(page, "dogs")
+    dogs = started(page, make_set(tmp_path / "dogs", 2), "Bicubic", "fake-nan")
     expect(dogs).to_contain_text("4 of 4, 2 of them failed", timeout=LONG_MS)
     expect(dogs.get_by_role("button", name="Retry failed")).to_be_enabled()
     dogs.get_by_text("What failed").click()
