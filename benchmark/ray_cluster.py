@@ -26,6 +26,11 @@ PROBE_TIMEOUT_S = 30.0
 PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='CRITICAL', log_to_driver=False); print('open')"
 
 
+def cluster_options(*, allow_open: bool = False) -> dict[str, Any]:
+    """The cluster that this program is told of, as `benchmark.local_engine.LocalEngine.run_dataset` takes it."""
+    return {"address": os.environ.get("RAY_ADDRESS"), "allow_open": allow_open}
+
+
 def processors(lost: Set[str] = frozenset()) -> float:
     """Processors of the nodes that are alive; `lost` are known not to be, though Ray may need half a minute to see it."""
     import ray
@@ -63,7 +68,7 @@ def connect(address: str | None, workers: int, *, allow_open: bool = False) -> N
     if not allow_open and is_open(address):
         raise UsageError(
             f"The Ray cluster at {address} lets anybody who reaches it run code. Start it with RAY_AUTH_MODE=token, "
-            "or say --ray-open if nobody else can reach it."
+            "as docs/cluster.md says."
         )
     try:
         ray.init(address=address, **quiet)

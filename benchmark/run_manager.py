@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from benchmark import store_overview
 from benchmark.datasets import open_folder
 from benchmark.local_engine import LocalEngine
+from benchmark.ray_cluster import cluster_options
 from benchmark.run_folder import is_worked_on, working_on
 from benchmark.run_overview import Order, Overview, RunView
 from benchmark.run_plan import RunPlan
 from benchmark.store import Store
-from benchmark.store_records import Counts, StoredRun
+from benchmark.store_records import Counts, Execution, StoredRun
 from core.errors import AppError, BusyError
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,7 @@ log = logging.getLogger(__name__)
 class _Order(Order):
     """A run that this server was asked to compute, and how."""
 
-    workers: int
-    keep_images: bool
+    execution: Execution
     goes_on: bool
     """Whether it was begun before: its pictures are then looked at again."""
     retry_failed: bool = False
@@ -39,14 +39,18 @@ class RunManager:
         self._engine = engine
         self._lock = threading.Lock()
         self._orders: dict[str, _Order] = {}
-        self._chosen: dict[str, tuple[int, bool]] = {}
         self._problems: dict[str, str] = {}
         self._worker: threading.Thread | None = None
         self._closing = False
         self._overview = Overview()
 
-    def start(self, plan: RunPlan, *, workers: int = 1, keep_images: bool = False) -> str:
+    def start(self, plan: RunPlan, execution: Execution | None = None) -> str:
         """Store a run and queue it; returns its name. One that is in the store already goes on.
+
+        Parameters
+        ----------
+        execution:
+            How it is computed; None: as most are.
 
         Raises
         ------
@@ -58,21 +62,20 @@ class RunManager:
             self._check_free(name)
             with working_on(name, wait_s=0.0):
                 found = store.find_run(name)
+                execution = execution or Execution()
                 if found is None:
-                    store.create(name, plan)
-        with self._lock:
-            self._chosen[name] = (workers, keep_images)
-        self._append(_Order(name=name, workers=workers, keep_images=keep_images, goes_on=found is not None))
+                    store.create(name, plan, execution)
+                else:
+                    store.set_execution(found, execution)
+        self._append(_Order(name=name, execution=execution, goes_on=found is not None))
         return name
 
     def go_on(self, name: str, *, retry_failed: bool = False) -> None:
-        """Queue a run that was begun before, with as many workers as then. Raises `core.errors.AppError` as `start` does."""
+        """Queue a run that was begun before, computed as it was then. Raises `core.errors.AppError` as `start` does."""
         self._check_free(name)
         with Store.open() as store:
-            how = store_overview.how_computed(store, store.run(name))
-        with self._lock:
-            workers, keep_images = self._chosen.get(name) or how or (1, False)
-        self._append(_Order(name=name, workers=workers, keep_images=keep_images, goes_on=True, retry_failed=retry_failed))
+            execution = store.run(name).execution
+        self._append(_Order(name=name, execution=execution, goes_on=True, retry_failed=retry_failed))
 
     def stop(self, name: str) -> None:
         """Stop a run of this server, waiting or running; what is saved stays."""
@@ -93,7 +96,6 @@ class RunManager:
         with Store.open() as store, working_on(name, wait_s=0.0):
             store_overview.delete_run(store, store.run(name))
         with self._lock:
-            self._chosen.pop(name, None)
             self._problems.pop(name, None)
         self._overview.forget()
 
@@ -173,7 +175,9 @@ class RunManager:
                 store.resume(run, _plan_again(store, run), retry_failed=order.retry_failed)
         if order.state == "stopping" or self._closing:
             return None
-        for event in self._engine.run_dataset(order.name, workers=order.workers, keep_images=order.keep_images):
+        how = order.execution
+        cluster = cluster_options() if how.engine == "ray" else None
+        for event in self._engine.run_dataset(order.name, workers=how.workers, keep_images=how.keep_images, cluster=cluster):
             if event["state"] != "running":
                 return event["reason"] if event["state"] in ("busy", "paused") else None
             order.counts = Counts(event["total"], event["done"], event["failed"], event["expected_s"])
@@ -189,16 +193,4 @@ class RunManager:
 
 def _plan_again(store: Store, run: StoredRun) -> RunPlan:
     """The plan of a run as it would be made now. Raises `core.errors.AppError` when its pictures or upscalers are gone."""
-    asked = run.request
-    return RunPlan(
-        datasets=tuple(open_folder(each.root, name=each.name) for each in store_overview.sets_of(store, run)),
-        scales=tuple(asked["scales"]),
-        upscaler_ids=tuple(asked["upscalers"]),
-        ready_only=asked["ready_only"],
-        lr=asked["lr"],
-        runtimes=tuple(asked["runtimes"]),
-        precision=asked["precision"],
-        options=asked["options"],
-        seed=asked["seed"],
-        repeats=asked["repeats"],
-    )
+    return RunPlan.from_request(run.request, [open_folder(each.root, name=each.name) for each in store_overview.sets_of(store, run)])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import upscalers
 from benchmark import estimates, given_small
@@ -23,6 +23,10 @@ GIVEN = "given"
 """Use the small pictures that come with a set."""
 AUTO = "auto"
 """Use them where there are any, and shrink by `DEFAULT_DOWNSCALE` where there are none."""
+ASKED_AS = {"upscalers": "upscaler_ids"}
+"""Fields of a plan that have another name in a request."""
+DERIVED = ("datasets", "downscale_libraries")
+"""What a request says of the pictures and libraries of then: a plan looks at those of now."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -91,8 +95,24 @@ class RunPlan:
         for dataset in self.datasets:
             for scale in self.scales:
                 if self.lr == GIVEN and not dataset.has_small(scale):
-                    raise UsageError(f"{dataset.name} has no small pictures for x{scale}: leave --lr out, or name a way to shrink.")
+                    raise UsageError(f"{dataset.name} has no small pictures for x{scale}: choose a way to shrink, or leave that open.")
                 self._plans(dataset, scale)
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any], datasets: Iterable[Dataset]) -> Self:
+        """The plan whose `request` this was, made anew with these data sets.
+
+        Raises
+        ------
+        core.errors.UsageError
+            Something in it can't be done any more.
+        """
+        asked: dict[str, Any] = {
+            ASKED_AS.get(name, name): tuple(value) if isinstance(value, list) else value
+            for name, value in request.items()
+            if name not in DERIVED
+        }
+        return cls(datasets=tuple(datasets), **asked)
 
     def downscale(self, dataset: Dataset, scale: int) -> str | None:
         """How the small pictures of a set are made at this scale; None where they are given."""

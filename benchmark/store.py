@@ -7,6 +7,7 @@ the store, `runs/NAME/SHA256.png`, and are whole before the row that names them:
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Self
 
 from sqlalchemy import Engine, RowMapping, func, insert, select, update
@@ -15,7 +16,7 @@ from benchmark import jobs, store_database, store_plans, store_reading
 from benchmark.cells import CellResult
 from benchmark.run_plan import RunPlan, describe_change
 from benchmark.store_database import reading, writing
-from benchmark.store_records import Counts, FinishedCell, ScoredCell, StoredRun, WaitingCell
+from benchmark.store_records import Counts, Execution, FinishedCell, ScoredCell, StoredRun, WaitingCell
 from benchmark.store_tables import cells, environments, runs, scores
 from core.errors import UsageError
 
@@ -69,11 +70,17 @@ class Store:
             found = connection.execute(select(runs).where(runs.c.name == name)).mappings().first()
             return _run(found) if found else None
 
-    def create(self, name: str, plan: RunPlan) -> StoredRun:
-        """Store a new run with all its cells, in one transaction."""
+    def create(self, name: str, plan: RunPlan, execution: Execution | None = None) -> StoredRun:
+        """Store a new run with all its cells, in one transaction.
+
+        Parameters
+        ----------
+        execution:
+            How it will be computed; None: as most are.
+        """
         planned = plan.cells()
         with writing(self.engine) as connection:
-            store_plans.write_plan(connection, name, plan, planned)
+            store_plans.write_plan(connection, name, plan, planned, execution or Execution())
         return self.run(name)
 
     def resume(self, run: StoredRun, plan: RunPlan, *, retry_failed: bool = False) -> None:
@@ -86,7 +93,7 @@ class Store:
         """
         if plan.request_sha256 != run.request_sha256:
             change = describe_change(run.request, plan.request)
-            raise UsageError(f"The run {run.name!r} was planned otherwise: {change}. Give the same again, or another --run.")
+            raise UsageError(f"The run {run.name!r} was planned otherwise: {change}. Ask for the same again, or start another run.")
         planned = plan.cells()
         with writing(self.engine) as connection:
             store_plans.note_places(connection, run, plan)
@@ -156,6 +163,11 @@ class Store:
             if numbers:
                 connection.execute(insert(scores), numbers)
 
+    def set_execution(self, run: StoredRun, execution: Execution) -> None:
+        """Note how a run is computed from now on."""
+        with writing(self.engine) as connection:
+            connection.execute(update(runs).where(runs.c.id == run.id).values(**asdict(execution)))
+
     def set_state(self, run: StoredRun, state: str, reason: str | None = None) -> None:
         """Note what a run does now."""
         finished_at = jobs.now() if state == "done" else None
@@ -183,4 +195,5 @@ def _run(found: RowMapping) -> StoredRun:
         request=found["request"],
         request_sha256=found["request_sha256"],
         created_at=found["created_at"],
+        execution=Execution(found["workers"], found["keep_images"], found["engine"]),
     )

@@ -102,14 +102,6 @@ def _sets(store: Store, wanted: Select) -> list[StoredSet]:
         return [StoredSet(each.name, Path(each.root)) for each in connection.execute(wanted)]
 
 
-def how_computed(store: Store, run: StoredRun) -> tuple[int, bool] | None:
-    """With how many workers the last result of a run was computed, and whether pictures are kept; None where there is no result."""
-    latest = select(cells.c.row, cells.c.output_sha256).where(cells.c.run_id == run.id, cells.c.status == "ok")
-    with reading(store.engine) as connection:
-        found = connection.execute(latest.order_by(cells.c.id.desc()).limit(1)).first()
-    return (found.row["workers"], found.output_sha256 is not None) if found else None
-
-
 def delete_run(store: Store, run: StoredRun) -> None:
     """Delete a run with all its results and pictures. Only whoever holds it (`benchmark.run_folder.working_on`) may do that.
 

@@ -1,6 +1,7 @@
 """Writing the plan of a run into the store, at its beginning and when it goes on."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -9,7 +10,7 @@ from benchmark import jobs
 from benchmark.run_plan import PlannedCell, PlannedPicture, RunPlan
 from benchmark.schema import Row
 from benchmark.store_reading import joined
-from benchmark.store_records import StoredRun
+from benchmark.store_records import Execution, StoredRun
 from benchmark.store_tables import cells, datasets, pictures, runs
 
 RETRIED = ("failed", "crashed", "oom", "timeout", "skipped", "unavailable")
@@ -18,10 +19,17 @@ RESULT_COLUMNS = ("notes", "fingerprint", "environment_id", "pixels_sha256", "ou
 """Columns of a cell that are empty while it waits."""
 
 
-def write_plan(connection: Connection, name: str, plan: RunPlan, planned: Sequence[PlannedCell]) -> None:
+def write_plan(connection: Connection, name: str, plan: RunPlan, planned: Sequence[PlannedCell], execution: Execution) -> None:
     """Write a new run with its sets, pictures and cells."""
     created = connection.execute(
-        insert(runs).values(name=name, request=plan.request, request_sha256=plan.request_sha256, state="planned", created_at=jobs.now())
+        insert(runs).values(
+            name=name,
+            request=plan.request,
+            request_sha256=plan.request_sha256,
+            state="planned",
+            created_at=jobs.now(),
+            **asdict(execution),
+        )
     )
     assert created.inserted_primary_key is not None
     run_id = created.inserted_primary_key[0]

@@ -3,10 +3,25 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from benchmark.run_folder import folder_of
 from benchmark.schema import Row
+
+EngineName = Literal["local", "ray"]
+ENGINES = get_args(EngineName)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is computed. Nothing of it changes a score, and it may be another one whenever the run goes on."""
+
+    workers: int = 1
+    """Processes side by side."""
+    keep_images: bool = False
+    """Whether results are kept as PNG."""
+    engine: EngineName = "local"
+    """This machine, or a Ray cluster."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +36,8 @@ class StoredRun:
     request: Mapping[str, Any]
     request_sha256: str
     created_at: str
+    execution: Execution = Execution()
+    """How it was last computed, or will be."""
 
     @property
     def folder(self) -> Path:

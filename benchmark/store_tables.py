@@ -1,8 +1,8 @@
 """The tables of the store of dataset runs, for any database that SQLAlchemy knows. They change by migrations only."""
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision of `benchmark/migrations` that these tables are."""
 
 metadata = MetaData(
@@ -35,6 +35,11 @@ runs = Table(
     Column("reason", Text),
     Column("created_at", String(32), nullable=False),
     Column("finished_at", String(32)),
+    # How it was last computed.
+    Column("workers", Integer, nullable=False),
+    Column("keep_images", Boolean, nullable=False),
+    # local, ray
+    Column("engine", String(16), nullable=False),
 )
 
 datasets = Table(

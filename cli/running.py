@@ -1,10 +1,9 @@
 """`run`: whole data sets through some upscalers. The same command again goes on where it stopped."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -15,6 +14,7 @@ import upscalers
 from benchmark.degradation import DOWNSCALERS
 from benchmark.local_engine import LocalEngine
 from benchmark.presentation import format
+from benchmark.ray_cluster import cluster_options
 from benchmark.run_pace import Pace
 from benchmark.run_plan import AUTO, GIVEN, RunPlan, check_name
 from cli.options import MoreMetrics, Options, PrecisionName, Tile, parse_metrics, parse_options, parse_precision
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TOLD_EVERY_S = 10.0
 """How often progress is told where there is no terminal."""
 MAX_WORKERS = 64
-ENGINES = ("local", "ray")
 
 
 def run(
@@ -65,6 +64,7 @@ def run(
     from benchmark.run_folder import working_on
     from benchmark.run_summary import document
     from benchmark.store import Store
+    from benchmark.store_records import ENGINES, EngineName, Execution
 
     if name is not None:
         check_name(name)
@@ -72,7 +72,7 @@ def run(
         raise UsageError(f"Workers lie between 1 and {MAX_WORKERS}; got {workers}.")
     if engine not in ENGINES:
         raise UsageError(f"Engines are {' and '.join(ENGINES)}; got {engine!r}.")
-    cluster = {"address": os.environ.get("RAY_ADDRESS"), "allow_open": ray_open} if engine == "ray" else None
+    execution = Execution(workers, keep_images, cast("EngineName", engine))
     numbers = _scales(scales)
     plan = RunPlan(
         datasets=tuple(open_dataset(each) for each in dataset),
@@ -92,11 +92,13 @@ def run(
         with working_on(name or plan.default_name()):
             stored = store.find_run(name or plan.default_name())
             if stored is None:
-                stored = store.create(name or plan.default_name(), plan)
+                stored = store.create(name or plan.default_name(), plan, execution)
             else:
                 store.resume(stored, plan, retry_failed=retry_failed)
+                store.set_execution(stored, execution)
         _announce(plan, stored, store.counts(stored))
         try:
+            cluster = cluster_options(allow_open=ray_open) if engine == "ray" else None
             reason = _compute(store, stored, workers=workers, keep_images=keep_images, cluster=cluster)
         except (KeyboardInterrupt, SystemExit):
             counts = store.counts(stored)
@@ -190,17 +192,24 @@ def _print_means(result: dict[str, Any]) -> None:
 
 
 def _exit_by(store: "Store", stored: "StoredRun", reason: str | None) -> None:
-    """Exit with 1 when something failed or is not done, after a line for each reason on standard error."""
+    """Exit with 1 when something failed or is not done, after a line for each reason on standard error, and one about what helps."""
     reasons: dict[str, list[str]] = {}
+    retried = False
     for cell in store.finished(stored):
         if cell.row.status != "ok":
             text = f"{cell.row.upscaler}@x{cell.row.scale:g}: {cell.row.status}: {cell.row.reason}"
             reasons.setdefault(text, []).append(f"{cell.dataset}/{cell.picture}")
+            # What can't run here is looked at again each time.
+            retried = retried or cell.row.status != "unavailable"
     for text, places in reasons.items():
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
         typer.echo(f"{text} ({places[0]}{more})", err=True)
     if reason:
         typer.echo(reason, err=True)
+    if store.counts(stored).waiting:
+        typer.echo("The same command goes on.", err=True)
+    if retried:
+        typer.echo("The same command with --retry-failed tries what failed again.", err=True)
     if reason or reasons:
         raise typer.Exit(1)
 

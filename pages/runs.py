@@ -16,7 +16,7 @@ def start(setup: RunSetup) -> None:
     assert setup.plan is not None
     try:
         with st.spinner("Writing down the plan…"):
-            runs().start(setup.plan, workers=setup.workers, keep_images=setup.keep_images)
+            runs().start(setup.plan, setup.execution)
     except AppError as error:
         st.error(str(error))
     else:

@@ -12,9 +12,10 @@ from benchmark.run_folder import folder_of, working_on
 from benchmark.run_manager import RunManager
 from benchmark.run_overview import RunView
 from benchmark.store import Store
+from benchmark.store_records import Execution
 from core.errors import AppError, BusyError
 from tests.engine_helpers import wait_until
-from tests.run_helpers import PLUGINS, command, make_set, plan_of, problems, substance
+from tests.run_helpers import PLUGINS, command, make_set, plan_of, problems, run_command, substance
 
 SLEEPY = {"fake-good": {"sleep": 0.2}}
 
@@ -70,7 +71,7 @@ def test_runs_are_computed_in_turn_and_one_that_waits_can_be_taken_back(manager:
 
 def test_a_stopped_run_goes_on_as_it_was_begun_and_ends_as_if_nothing_had_been(manager: RunManager, store: Store, tmp_path: Path) -> None:
     plan = plan_of(make_set(tmp_path / "set", 6), upscaler_ids=("bicubic", "fake-good"), options=SLEEPY)
-    name = manager.start(plan, workers=2, keep_images=True)
+    name = manager.start(plan, Execution(workers=2, keep_images=True))
     wait_until(lambda: view(manager, name).counts.done >= 7, 60)
     manager.stop(name)
     stopped = wait_for(manager, name, "stopped")
@@ -168,6 +169,22 @@ def test_failed_cells_have_reasons_and_are_tried_again_when_asked(manager: RunMa
     wait_until(lambda: view(manager, name).counts.done == 6, 60)
 
 
+def test_a_run_of_the_command_line_goes_on_here_as_it_was_begun_there(
+    manager: RunManager, store: Store, own_home: Path, tmp_path: Path
+) -> None:
+    folder = make_set(tmp_path / "set", 3, width=80, height=80)
+    asked = ("--scales", "2", "--upscalers", "bicubic,fake-good,fake-once", "--metrics", "gmsd", "--tile", "32", "--run", "theirs")
+    done = run_command("run", "--dataset", folder, *asked, "--workers", "2", "--keep-images")
+    assert (done.returncode, store.run("theirs").execution) == (1, Execution(2, keep_images=True, engine="local"))
+    (own_home / "calm").touch()
+    manager.go_on("theirs", retry_failed=True)
+    wait_until(lambda: view(manager, "theirs").counts.done == 9 or view(manager, "theirs").reason, 60)
+    assert view(manager, "theirs").reason is None
+    again = [cell for cell in store.finished(store.run("theirs")) if cell.row.upscaler == "fake-once"]
+    assert [(cell.row.workers, cell.output_sha256 is not None) for cell in again] == [(2, True)] * 3
+    assert all("gmsd" in (cell.row.scores or {})["rgb"].more for cell in again)
+
+
 def test_a_run_whose_pictures_changed_says_so_and_keeps_what_it_has(manager: RunManager, store: Store, tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", 3)
     plan = plan_of(folder)
@@ -180,7 +197,7 @@ def test_a_run_whose_pictures_changed_says_so_and_keeps_what_it_has(manager: Run
 
 
 def test_a_deleted_run_leaves_nothing(manager: RunManager, store: Store, tmp_path: Path) -> None:
-    kept, deleted = (manager.start(plan_of(make_set(tmp_path / name, 2)), keep_images=True) for name in "ab")
+    kept, deleted = (manager.start(plan_of(make_set(tmp_path / name, 2)), Execution(keep_images=True)) for name in "ab")
     wait_for(manager, deleted, "done")
     wait_for(manager, kept, "done")
     assert len(list(folder_of(deleted).iterdir())) == 2

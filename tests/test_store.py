@@ -27,7 +27,7 @@ from benchmark.plan import Plan
 from benchmark.run_plan import RunPlan
 from benchmark.schema import ProtocolScores
 from benchmark.store import Store
-from benchmark.store_records import Counts, StoredRun
+from benchmark.store_records import Counts, Execution, StoredRun
 from benchmark.store_tables import HEAD, cells, metadata
 from core.errors import StoreError, UsageError
 from tests.pictures import noise, png
@@ -306,7 +306,7 @@ def test_programs_that_read_and_write_in_turns_wait_for_each_other(pictures: Pat
     assert store.counts(run).done == 6
 
 
-@pytest.mark.parametrize("statement", [1, 4, 9, 13])
+@pytest.mark.parametrize("statement", [1, 4, 9, 12, 14, 20])
 def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) -> None:
     path = store_database.path()
 
@@ -315,7 +315,7 @@ def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) 
 
         def count(_connection, _cursor, text: str, *_: object) -> None:
             nonlocal seen
-            seen += text.lstrip().upper().startswith(("CREATE", "INSERT"))
+            seen += text.lstrip().upper().startswith(("CREATE", "INSERT", "ALTER", "UPDATE"))
             if seen == statement:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -333,11 +333,11 @@ def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) 
     ended = _in_a_fork(killed)
     with closing(sqlite3.connect(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if statement < 10:
+    if statement <= 14:
         assert ended == "died"
         assert tables == set()
     else:
-        assert ended == "ended after 10 statements"
+        assert ended == "ended after 14 statements"
         assert tables >= set(metadata.tables)
     with Store.open() as store:
         assert store.runs() == []
@@ -347,13 +347,13 @@ def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, t
     store.close()
     later = tmp_path / "migrations"
     shutil.copytree(store_database.MIGRATIONS, later)
-    (later / "versions" / "0002_later.py").write_text(
-        "import os\nimport sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '0002', '0001'\n"
+    (later / "versions" / "9999_later.py").write_text(
+        f"import os\nimport sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '9999', '{HEAD}'\n"
         "def upgrade():\n    op.create_table('extra', sa.Column('id', sa.Integer()))\n"
         "    os.environ.get('FAIL') and os._exit(9)\n    op.add_column('run', sa.Column('note', sa.Text()))\n"
     )
     monkeypatch.setattr(store_database, "MIGRATIONS", later)
-    monkeypatch.setattr(store_database, "HEAD", "0002")
+    monkeypatch.setattr(store_database, "HEAD", "9999")
     monkeypatch.setenv("FAIL", "1")
 
     def opened() -> str:
@@ -371,6 +371,46 @@ def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, t
     opened()
     assert "extra" in schema()
     assert "note" in schema()
+
+
+def test_runs_of_before_are_computed_as_their_last_result_was(own_home: Path) -> None:
+    engine = store_database.create_engine(f"sqlite:///{store_database.path()}")
+    store_database.migrate(engine, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(store_database.path())) as connection:
+        for run_id in (1, 2, 3):
+            values = (run_id, f"run {run_id}", '{"lr": "auto"}', "f" * 64, "stopped", "2026-11-01T00:00:00+00:00")
+            connection.execute("INSERT INTO run (id, name, request, request_sha256, state, created_at) VALUES (?, ?, ?, ?, ?, ?)", values)
+            connection.execute("INSERT INTO dataset VALUES (?, ?, 'trees', '/trees', 'a', 2)", (run_id, run_id))
+            connection.execute("INSERT INTO picture VALUES (?, ?, '0.png', 2, '/trees/0.png', 'b', NULL, NULL)", (run_id, run_id))
+        cells_before = [
+            (1, 1, "ok", '{"workers": 1}', None),
+            (2, 1, "ok", '{"workers": 4}', "c" * 64),
+            # What failed, or waits, says nothing.
+            (3, 1, "crashed", '{"workers": 9}', None),
+            (4, 2, None, '{"workers": 1}', None),
+            (5, 3, "ok", '{"workers": 3}', None),
+        ]
+        for cell_id, run_id, status, row, output in cells_before:
+            connection.execute(
+                "INSERT INTO cell (id, run_id, picture_id, upscaler, runtime, precision, input_hash, model_hash, settings_hash, status,"
+                " row, output_sha256) VALUES (?, ?, ?, 'bicubic', 'pillow', 'f32', ?, 'm', 's', ?, ?, ?)",
+                (cell_id, run_id, run_id, f"i{cell_id}", status, row, output),
+            )
+        connection.commit()
+    with Store.open() as store:
+        found = {run.name: run.execution for run in store.runs()}
+        assert found == {"run 1": Execution(4, keep_images=True), "run 2": Execution(), "run 3": Execution(3)}
+        assert store.counts(store.run("run 1")).done == 2
+
+
+def test_how_a_run_is_computed_is_kept_with_it(pictures: Path, store: Store) -> None:
+    run = store.create("trees", plan_of(pictures), first := Execution(3, keep_images=True, engine="ray"))
+    other = store.create("more trees", plan_of(pictures))
+    assert (run.execution, other.execution) == (first, Execution())
+    store.set_execution(run, second := Execution(workers=2))
+    with Store.open() as again:
+        assert [each.execution for each in again.runs()] == [second, Execution()]
 
 
 @pytest.mark.parametrize(

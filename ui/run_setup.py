@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
@@ -17,6 +17,7 @@ from benchmark.presentation.format import plain, seconds
 from benchmark.run_forecast import Forecast, forecast
 from benchmark.run_overview import RunView
 from benchmark.run_plan import AUTO, GIVEN, RunPlan
+from benchmark.store_records import Execution
 from core.addresses import is_own
 from core.errors import AppError
 from core.settings import settings
@@ -45,8 +46,7 @@ class RunSetup:
     forecast: Forecast | None = None
     before: RunView | None = None
     """The run of the same plan, where there is one."""
-    workers: int = 1
-    keep_images: bool = False
+    execution: Execution = field(default_factory=Execution)
     problem: str | None = None
     """What is missing, in one line."""
 
@@ -81,7 +81,7 @@ def setup_row() -> RunSetup:
     amount = _forecast(plan.request_sha256, plan)
     if not amount.cells:
         return RunSetup(problem="None of these upscalers can run at this scale: choose others.")
-    return RunSetup(plan, amount, runs().find(plan.default_name()), workers, keep_images)
+    return RunSetup(plan, amount, runs().find(plan.default_name()), Execution(workers, keep_images))
 
 
 def _problem(datasets: Sequence[Dataset], scales: Sequence[int], ids: Sequence[str]) -> str | None:
