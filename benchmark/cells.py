@@ -178,7 +178,7 @@ def _ready(task: PictureTask) -> _Ready:
         notes += [f"Small picture: {note}" for note in given.notes]
         small, small_alpha, method = given.rgb, given.alpha, DEFAULT_DOWNSCALE
     elif method == given_small.LR_SOURCE:
-        raise ImageError(f"There is no small picture for x{scale} beside it: add one, or shrink here with --lr bicubic.")
+        raise ImageError(f"There is no small picture for x{scale} beside it: add one, or choose a way to shrink.")
     else:
         small = downscale(original, scale, method)
         small_alpha = None if alpha is None else downscale(alpha, scale, method)

@@ -158,7 +158,7 @@ class LocalEngine:
         events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.start()
         self._followed[name] = events
-        gone = {"run": name, "state": "failed", "reason": "The engine stopped. The same command goes on."}
+        gone = {"run": name, "state": "failed", "reason": "The engine stopped; what it had saved stays."}
         try:
             if not self._tell({"do": "run", "name": name, "workers": workers, "keep_images": keep_images, "cluster": cluster}):
                 yield gone

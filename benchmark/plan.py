@@ -112,9 +112,10 @@ class Plan:
 def _not_converted(spec: UpscalerSpec, scale: float, options: Mapping[str, OptionValue]) -> str:
     entry = spec.conversion(scale, options)
     if entry is not None and entry.refused:
-        return f"{spec.name} does not run on OpenVINO: {entry.refused}. Choose --runtime torch."
+        return f"{spec.name} does not run on OpenVINO: {entry.refused}. Choose the runtime torch."
     return (
-        f"{spec.name} is not converted for OpenVINO yet: run `upscale-bench prepare {spec.id} --scale {scale:g}`, or choose --runtime auto."
+        f"{spec.name} is not converted for OpenVINO yet: run `upscale-bench prepare {spec.id} --scale {scale:g}`, "
+        "or choose the runtime auto."
     )
 
 

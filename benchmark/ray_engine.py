@@ -208,7 +208,7 @@ class RayPool:
         until = time.monotonic() + ROOM_TIMEOUT_S
         while (room := int(processors(self._lost) // self._threads)) < 1:
             if time.monotonic() > until:
-                raise UnavailableError("No node of the Ray cluster is left: start one, and type the same command again.")
+                raise UnavailableError("No node of the Ray cluster is left: start one, then go on with the run.")
             time.sleep(1)
         return min(workers, room)
 

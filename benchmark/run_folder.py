@@ -42,7 +42,7 @@ def working_on(run_name: str, *, wait_s: float = BUSY_WAIT_S) -> Iterator[None]:
     try:
         lock.acquire(timeout=wait_s)
     except Timeout:
-        raise BusyError(f"Another process works on the run {run_name!r}. Wait until it is done, or give another --run.") from None
+        raise BusyError(f"Another process works on the run {run_name!r}. Wait until it is done, or give another name.") from None
     try:
         yield
     finally:

@@ -185,5 +185,5 @@ def _ended(cell: WaitingCell, failure: CallFailedError) -> CellResult:
 
 def skipped_cell(cell: WaitingCell) -> CellResult:
     """A cell that is not computed, as its model was given up."""
-    reason = f"Skipped: the model crashed or hung on {GIVEN_UP_AFTER} pictures in a row. `--retry-failed` tries again."
+    reason = f"Skipped: the model crashed or hung on {GIVEN_UP_AFTER} pictures in a row."
     return _ended(cell, CallFailedError("skipped", reason))

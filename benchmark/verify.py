@@ -95,7 +95,7 @@ def _rows(store: Store, run: StoredRun, report: Report) -> Iterator[Problem]:
 def _pictures(store: Store, run: StoredRun, report: Report) -> Iterator[Problem]:
     named = store.outputs(run)
     for sha256 in sorted(named):
-        yield from _picture(run.folder / f"{sha256}.png", sha256, "Its result was saved; run it again under another --run.", report)
+        yield from _picture(run.folder / f"{sha256}.png", sha256, "Its result was saved; run it again under another name.", report)
     if is_worked_on(run.folder.name):
         return
     for path in leftovers(run.name, named):

@@ -36,7 +36,10 @@ def test_failed_pictures_exit_with_1_and_their_reason(tmp_path: Path) -> None:
     (folder / "empty.png").write_bytes(b"")
     done = run_command("run", "--dataset", folder, "--scales", "2", "--upscalers", "bicubic", "--run", "mine")
     assert done.returncode == 1
-    assert "bicubic@x2: failed: File is empty. (set/empty.png)" in done.stderr
+    assert done.stderr.splitlines()[-2:] == [
+        "bicubic@x2: failed: File is empty. (set/empty.png)",
+        "The same command with --retry-failed tries what failed again.",
+    ]
     assert "mine: 1 of 2 done, 1 failed" in done.stdout
     again = run_command("run", "--dataset", folder, "--scales", "4", "--upscalers", "bicubic", "--run", "mine")
     assert again.returncode == 2

@@ -97,7 +97,7 @@ def notes(ranking: Ranking) -> list[str]:
     if any(entry.times and not entry.times.exclusive for entry in ranking.entries):
         said.append("* Times beside other workers or programs; they do not compare with those of a model alone.")
     if any(entry.times and not entry.times.warm for entry in ranking.entries):
-        said.append("Times are of the one call that each picture had; `run --repeats` measures warm ones.")
+        said.append("Times are of the one call that each picture had; runs with warm calls measure those too.")
     if len({entry.aim for entry in ranking.entries}) > 1:
         said.append("Ranks are within an aim: vivid models score lower by design.")
     if any(entry.verified_weights is False for entry in ranking.entries):
