@@ -1,28 +1,39 @@
 """Which scores a comparison gets beyond those that all have."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from benchmark.presentation.format import file_size, plain
-from benchmark.schema import Mode
 from metrics import MORE, MetricSpec
 from ui.state import downloads
 
 POLL_S = 0.5
 
 
-def metric_choice(mode: Mode) -> tuple[str, ...]:
-    """A list to choose from, and what one of the chosen still needs; nothing is chosen where there is no original."""
+def metric_choice(*, key: str = "metrics", given: Iterable[str] = (), disabled: bool = False) -> tuple[str, ...]:
+    """A list to choose from, and what one of the chosen still needs.
+
+    Parameters
+    ----------
+    key:
+        Of the list.
+    given:
+        Names to begin with; those that are no metric are left out.
+    disabled:
+        Where there is no original: nothing is chosen then.
+    """
     asked = st.multiselect(
         "More scores",
         MORE.ids(),
-        default=[name for name in st.session_state.get("adopted_metrics", ()) if name in MORE],
+        default=[name for name in given if name in MORE],
         format_func=lambda name: MORE.get(name).name,
-        key="metrics",
-        disabled=mode == "as-is",
+        key=key,
+        disabled=disabled,
         placeholder="None",
         help="Computed when all times are taken, so they slow nothing that is measured. The README's table says what each is.",
     )
-    if mode == "as-is":
+    if disabled:
         return ()
     for name in asked:
         _needs(MORE.get(name))

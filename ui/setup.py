@@ -18,11 +18,12 @@ from core.image import check_output_size
 from ui.expected import expected_s, input_size
 from ui.given import small_version
 from ui.metric_choice import metric_choice
+from ui.model_options import option_choice, seed_choice
 from ui.picture_choice import area_control, picture_control
 from ui.state import Chosen
 from ui.upscaler_choice import upscaler_choice
-from upscalers.parameters import DEFAULT_SEED, MAX_SEED, OptionValue, Parameter
-from upscalers.spec import SCORED_SCALES, UpscalerSpec
+from upscalers.parameters import DEFAULT_SEED, OptionValue
+from upscalers.spec import SCORED_SCALES
 
 MODES: Mapping[Mode, str] = {"restore": "Shrink and restore", "as-is": "Upscale as is"}
 
@@ -165,9 +166,6 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
     """What few people change: the small picture or how it is made, the upscalers' own parameters, the seed of those that draw random
     numbers, and more scores.
     """
-    seed = None
-    options: dict[str, dict[str, OptionValue]] = {}
-    adopted: Mapping[str, Mapping[str, OptionValue]] = st.session_state.get("adopted_options", {})
     with st.container(key="more"), st.popover("More", width="stretch"):
         small = small_version(disabled=mode == "as-is")
         downscale = st.selectbox(
@@ -180,34 +178,11 @@ def _more(mode: Mode, ids: tuple[str, ...]) -> tuple[str, dict[str, dict[str, Op
             help="How the small picture is made. Scores of different methods are never ranked together.",
         )
         chosen = upscalers.registry().select(ids)
-        for spec in chosen:
-            for parameter in spec.parameters:
-                value = _option(spec, parameter, adopted.get(spec.id, {}).get(parameter.name, parameter.default))
-                if value != parameter.default:
-                    options[spec.id] = {**options.get(spec.id, {}), parameter.name: value}
-        if drawing := [spec for spec in chosen if spec.stochastic]:
-            seed = st.number_input(
-                "Seed",
-                0,
-                MAX_SEED,
-                int(st.session_state.get("adopted_seed", DEFAULT_SEED)),
-                key="seed",
-                help=f"{', '.join(spec.name for spec in drawing)}: the same seed gives the same picture, another one another picture.",
-            )
-        metrics = metric_choice(mode)
+        options = option_choice(chosen, given=st.session_state.get("adopted_options"))
+        seed = seed_choice(chosen, given=int(st.session_state.get("adopted_seed", DEFAULT_SEED)))
+        metrics = metric_choice(given=st.session_state.get("adopted_metrics", ()), disabled=mode == "as-is")
         precisions = {default_precision(spec): spec.name for spec in chosen}
         st.caption(f"Runtime: the fastest that is ready, in {' or '.join(precisions) or 'f32'}.")
     if small is not None:
         st.caption(f"Small version: {plain(small.label)} · {small.width}×{small.height}")
     return (DEFAULT_DOWNSCALE if small else downscale), options, seed, small, metrics
-
-
-def _option(spec: UpscalerSpec, parameter: Parameter, value: OptionValue) -> OptionValue:
-    """A widget for one parameter of an upscaler."""
-    label, key, tip = f"{spec.name}: {parameter.label.lower()}", f"option {spec.id} {parameter.name}", parameter.help
-    low, high = parameter.minimum, parameter.maximum
-    if low is None or high is None:
-        return st.text_input(label, str(value), max_chars=None if high is None else int(high), key=key, help=tip)
-    if isinstance(parameter.default, int):
-        return st.slider(label, int(low), int(high), int(value), key=key, help=tip)
-    return st.slider(label, float(low), float(high), float(value), key=key, help=tip)
