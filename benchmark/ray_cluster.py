@@ -31,6 +31,15 @@ def cluster_options(*, allow_open: bool = False) -> dict[str, Any]:
     return {"address": os.environ.get("RAY_ADDRESS"), "allow_open": allow_open}
 
 
+def unavailable_reason() -> str | None:
+    """Why no cluster can be used from here, in one line; None where one can."""
+    if importlib.util.find_spec("ray") is None:
+        return "Ray is not installed: pip install -r requirements-ray.txt"
+    if tuple(int(part) for part in version("ray").split(".")[:2]) < OLDEST:
+        return f"Ray {version('ray')} is not safe: {OLDEST[0]}.{OLDEST[1]} or newer is needed (pip install -U ray)."
+    return None
+
+
 def processors(lost: Set[str] = frozenset()) -> float:
     """Processors of the nodes that are alive; `lost` are known not to be, though Ray may need half a minute to see it."""
     import ray
@@ -48,11 +57,8 @@ def connect(address: str | None, workers: int, *, allow_open: bool = False) -> N
     core.errors.UsageError
         The cluster lets anybody in.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise UnavailableError("Ray is not installed: pip install -r requirements-ray.txt")
-    release = tuple(int(part) for part in version("ray").split(".")[:2])
-    if release < OLDEST:
-        raise UnavailableError(f"Ray {version('ray')} is not safe: {OLDEST[0]}.{OLDEST[1]} or newer is needed (pip install -U ray).")
+    if reason := unavailable_reason():
+        raise UnavailableError(reason)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         # A mode that somebody chose for other clusters must not open this one; Ray reads it when it is imported.

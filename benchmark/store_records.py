@@ -7,14 +7,22 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from benchmark.run_folder import folder_of
 from benchmark.schema import Row
+from core.errors import UsageError
 
 EngineName = Literal["local", "ray"]
-ENGINES = get_args(EngineName)
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+MAX_WORKERS = 64
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is computed. Nothing of it changes a score, and it may be another one whenever the run goes on."""
+    """How a run is computed. Nothing of it changes a score, and it may be another one whenever the run goes on.
+
+    Raises
+    ------
+    core.errors.UsageError
+        There is no such engine, or too many workers.
+    """
 
     workers: int = 1
     """Processes side by side."""
@@ -22,6 +30,13 @@ class Execution:
     """Whether results are kept as PNG."""
     engine: EngineName = "local"
     """This machine, or a Ray cluster."""
+
+    def __post_init__(self) -> None:
+        """Check it."""
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise UsageError(f"Workers lie between 1 and {MAX_WORKERS}; got {self.workers}.")
+        if self.engine not in ENGINES:
+            raise UsageError(f"Engines are {' and '.join(ENGINES)}; got {self.engine!r}.")
 
 
 @dataclass(frozen=True)

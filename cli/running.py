@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 TOLD_EVERY_S = 10.0
 """How often progress is told where there is no terminal."""
-MAX_WORKERS = 64
 
 
 def run(
@@ -64,14 +63,10 @@ def run(
     from benchmark.run_folder import working_on
     from benchmark.run_summary import document
     from benchmark.store import Store
-    from benchmark.store_records import ENGINES, EngineName, Execution
+    from benchmark.store_records import EngineName, Execution
 
     if name is not None:
         check_name(name)
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UsageError(f"Workers lie between 1 and {MAX_WORKERS}; got {workers}.")
-    if engine not in ENGINES:
-        raise UsageError(f"Engines are {' and '.join(ENGINES)}; got {engine!r}.")
     execution = Execution(workers, keep_images, cast("EngineName", engine))
     numbers = _scales(scales)
     plan = RunPlan(

@@ -4,6 +4,7 @@
 `full:N` leaves the store without space then.
 """
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -29,7 +30,11 @@ def _note(_: Upscaler) -> None:
     time.sleep(0.4)
 
 
-SPECS = (_fake("fake-crash-once", _crash_once), _fake("fake-noted", _note))
+SPECS = (
+    _fake("fake-crash-once", _crash_once),
+    _fake("fake-noted", _note),
+    dataclasses.replace(_fake("fake-drawing", _note), stochastic=True),
+)
 
 _fault, _, _turn = os.environ.get("RUN_FAULT", "").partition(":")
 _saves = itertools.count(1)

@@ -1,6 +1,7 @@
 """The runs of a server: one after another, seen by everybody, stopped, gone on with, and deleted with all that belongs to them."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,33 @@ def test_a_run_of_the_command_line_is_seen_and_left_alone(manager: RunManager, t
     finally:
         assert running.wait(60) == 0
     assert wait_for(manager, "theirs", "done").counts.done == 16
+
+
+def test_a_run_on_a_cluster_is_followed_like_one_here_and_its_refusal_is_shown(
+    manager: RunManager, engine: LocalEngine, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    go = threading.Event()
+
+    def run_dataset(name: str, **how: object) -> Iterator[dict[str, object]]:
+        asked.append(how)
+        yield {"run": name, "state": "running", "total": 3, "done": 1, "failed": 0, "expected_s": 8.0}
+        go.wait(60)
+        yield {"run": name, "state": "paused", "reason": "The Ray cluster at 10.0.0.7:6379 lets anybody in."}
+
+    monkeypatch.setattr(engine, "run_dataset", run_dataset)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
+    name = manager.start(plan_of(make_set(tmp_path / "set", 3)), Execution(5, engine="ray"))
+    running = wait_for(manager, name, "running")
+    assert (running.counts.done, running.counts.total, running.left_s) == (1, 3, 8.0)
+    go.set()
+    wait_until(lambda: not view(manager, name).active, 60)
+    assert view(manager, name).reason == "The Ray cluster at 10.0.0.7:6379 lets anybody in."
+    manager.go_on(name)
+    wait_until(lambda: len(asked) == 2 and not view(manager, name).active, 60)
+    # Never one that lets anybody in: only who types a command may say so.
+    cluster = {"address": "10.0.0.7:6379", "allow_open": False}
+    assert asked == [{"workers": 5, "keep_images": False, "cluster": cluster}] * 2
 
 
 def test_failed_cells_have_reasons_and_are_tried_again_when_asked(manager: RunManager, own_home: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The set-up of a dataset run: which pictures, which scales, which upscalers, and what that amounts to."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,21 +8,26 @@ from pathlib import Path
 import streamlit as st
 
 import upscalers
+from benchmark import ray_cluster
 from benchmark.dataset_reading import Reading
 from benchmark.dataset_sources import Source, find_source, find_source_below, folders_on_offer
 from benchmark.datasets import Dataset
 from benchmark.degradation import DEFAULT_DOWNSCALE, DOWNSCALERS
 from benchmark.presentation.format import plain, seconds
+from benchmark.presentation.runs import unusual_words
 from benchmark.run_forecast import Forecast, forecast
 from benchmark.run_overview import RunView
 from benchmark.run_plan import AUTO, GIVEN, RunPlan
-from benchmark.store_records import Execution
+from benchmark.store_records import EngineName, Execution
 from core.addresses import is_own
 from core.errors import AppError
 from core.settings import settings
+from ui.run_options import more, upscaler_options
 from ui.state import readings, runs
 from upscalers.spec import SCORED_SCALES
 
+NAMED = 3
+"""At most so many upscalers are named in a sentence."""
 OFFERED = 12
 """At most so many data sets are offered."""
 PATIENCE_S = 0.4
@@ -31,7 +35,6 @@ PATIENCE_S = 0.4
 POLL_S = 0.5
 FORECAST_S = 60.0
 """So long an estimate holds: what runs and downloads teach meanwhile comes with the next."""
-MAX_REPEATS = 20
 SMALLS = {AUTO: f"Given where there are any, else {DEFAULT_DOWNSCALE}", GIVEN: "Given with the set"}
 SHARED = "Others can reach this server, so its folders can't be named here; the setting UPSCALE_BENCH_DATASETS opens some."
 RESTRICTED = "Folders can be read below {}."
@@ -70,26 +73,34 @@ def setup_row() -> RunSetup:
     with upscaler_column:
         ids = _upscalers(scales)
         keep_images = st.checkbox("Keep pictures", key="run keeps", help="Every result as PNG, in the folder of the run.")
-        repeats, workers = _more()
-    problem = _problem(datasets, scales, ids) or lacking
+        with st.container(horizontal=True, key="run-popovers"):
+            asked = upscaler_options(upscalers.registry().select(ids))
+            also_asked, workers, engine = more()
+    problem = _problem(datasets, scales, ids, engine) or lacking
     if problem is not None:
         return RunSetup(problem=problem)
     try:
-        plan = RunPlan(datasets=tuple(datasets), scales=tuple(scales), upscaler_ids=ids, ready_only=True, lr=lr, repeats=repeats)
+        plan = RunPlan(datasets=tuple(datasets), scales=tuple(scales), upscaler_ids=ids, ready_only=True, lr=lr, **asked, **also_asked)
+        execution = Execution(workers, keep_images, engine)
+        # What is set lies in closed popovers.
+        if words := unusual_words(plan.request, execution):
+            upscaler_column.caption(plain(" · ".join(words)))
     except AppError as error:
         return RunSetup(problem=str(error))
     amount = _forecast(plan.request_sha256, plan)
     if not amount.cells:
-        return RunSetup(problem="None of these upscalers can run at this scale: choose others.")
-    return RunSetup(plan, amount, runs().find(plan.default_name()), Execution(workers, keep_images))
+        return RunSetup(problem="None of these upscalers can run so: choose others, or another scale, runtime or precision.")
+    return RunSetup(plan, amount, runs().find(plan.default_name()), execution)
 
 
-def _problem(datasets: Sequence[Dataset], scales: Sequence[int], ids: Sequence[str]) -> str | None:
+def _problem(datasets: Sequence[Dataset], scales: Sequence[int], ids: Sequence[str], engine: EngineName) -> str | None:
     if not datasets:
         return "Name a data set."
     if not scales:
         return "Pick at least one scale."
-    return None if ids else "No upscaler is ready at this scale."
+    if not ids:
+        return "No upscaler is ready at this scale."
+    return ray_cluster.unavailable_reason() if engine == "ray" else None
 
 
 @st.cache_data(ttl=FORECAST_S, max_entries=32, show_spinner=False)
@@ -202,29 +213,16 @@ def _upscalers(scales: Sequence[int]) -> tuple[str, ...]:
     return tuple(chosen) or tuple(names)
 
 
-def _more() -> tuple[int, int]:
-    """What few people change."""
-    with st.popover("More", width="stretch"):
-        repeats = st.number_input(
-            "Warm calls of each picture",
-            0,
-            MAX_REPEATS,
-            0,
-            key="run repeats",
-            help="After the first call; their median is the better time.",
-        )
-        workers = st.number_input(
-            "Workers", 1, max(1, os.cpu_count() or 1), 1, key="run workers", help="Faster, but their times are not those of a model alone."
-        )
-    return int(repeats), int(workers)
-
-
 def forecast_line(setup: RunSetup) -> str:
     """What the plan amounts to: `9 pictures, 54 results. Most of the time: DAT 9 min, SwinIR 3 min.`"""
     amount = setup.forecast
     assert amount is not None
-    text = f"{amount.pictures} picture{'s' if amount.pictures != 1 else ''}, {amount.cells} results."
-    slow = [f"{upscalers.get(name).name} {seconds(expected_s)}" for name, expected_s in amount.slowest[:3] if expected_s >= 1]
+    text = f"{amount.pictures} picture{'s' if amount.pictures != 1 else ''}, {amount.cells} result{'s' if amount.cells != 1 else ''}."
+    slow = [f"{upscalers.get(name).name} {seconds(expected_s)}" for name, expected_s in amount.slowest[:NAMED] if expected_s >= 1]
     text += f" Most of the time: {', '.join(slow)}." if slow else ""
     text += f" Of {amount.unknown} results the time is not known." if amount.unknown else ""
+    if amount.left_out:
+        names = [upscalers.get(name).name for name in amount.left_out]
+        others = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        text += f" Left out, as they can't run so: {', '.join(names[:NAMED])}{others}."
     return text

@@ -9,6 +9,8 @@ from benchmark.presentation.format import minute, seconds
 from benchmark.run_overview import RunView, State
 from benchmark.run_plan import AUTO, GIVEN
 from benchmark.store_overview import FailedCell, Share
+from benchmark.store_records import Execution
+from metrics import MORE
 
 STATES: dict[State, str] = {
     "waiting": "Waiting for its turn",
@@ -38,8 +40,8 @@ def progress_line(view: RunView) -> str:
     return ", ".join(words)
 
 
-def asked_line(request: Mapping[str, Any]) -> str:
-    """What was asked for: `Set5, Set14 · x2, x4 · 12 upscalers · small pictures shrunk by area · 2 repeats`."""
+def asked_line(request: Mapping[str, Any], execution: Execution | None = None) -> str:
+    """What was asked for, and how it is computed: `Set5, Set14 · x2, x4 · 12 upscalers · shrunk by area · bf16 · 4 workers`."""
     chosen = request["upscalers"]
     names = [_name(each) for each in chosen] if len(chosen) <= 3 else [f"{len(chosen)} upscalers"]
     words = [
@@ -49,9 +51,29 @@ def asked_line(request: Mapping[str, Any]) -> str:
     ]
     if request["lr"] != AUTO:
         words.append("small pictures given" if request["lr"] == GIVEN else f"shrunk by {request['lr']}")
+    return " · ".join([*words, *unusual_words(request, execution)])
+
+
+def unusual_words(request: Mapping[str, Any], execution: Execution | None = None) -> list[str]:
+    """What of a run is not as it is where nobody chooses, beside sets, scales, upscalers and small pictures."""
+    words = []
+    if list(request["runtimes"]) != ["auto"]:
+        words.append(f"on {', '.join(request['runtimes'])}")
+    if request["precision"]:
+        words.append(request["precision"])
+    if request.get("tile_px"):
+        words.append(f"tiles of {request['tile_px']} px")
+    words += [f"{_name(each)} {name} {value}" for each, values in request["options"].items() for name, value in values.items()]
+    if request["seed"] is not None:
+        words.append(f"seed {request['seed']}")
+    if request.get("metrics"):
+        words.append(f"also {', '.join(MORE.get(name).short_name for name in request['metrics'] if name in MORE)}")
     if request["repeats"]:
         words.append(f"{request['repeats']} repeat{'s' if request['repeats'] > 1 else ''}")
-    return " · ".join(words)
+    if execution is not None:
+        words += ["on a Ray cluster"] if execution.engine == "ray" else []
+        words += [f"{execution.workers} workers"] if execution.workers > 1 else []
+    return words
 
 
 def run_card(view: RunView) -> str:
@@ -70,7 +92,7 @@ def run_card(view: RunView) -> str:
     reason = f'<p class="ub-minor">{escape(view.reason)}</p>' if view.reason else ""
     return (
         f'<div class="ub-card ub-run"><h2>{escape(run.name)}<span class="ub-badge">{STATES[view.state]}</span></h2>'
-        f'<p class="ub-minor">{escape(asked_line(run.request))} · {begun} {minute(run.created_at)}</p>'
+        f'<p class="ub-minor">{escape(asked_line(run.request, run.execution))} · {begun} {minute(run.created_at)}</p>'
         f"{bar}<p>{escape(progress_line(view))}</p>{reason}</div>"
     )
 
