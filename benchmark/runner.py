@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -232,8 +233,12 @@ class ComparisonRun:
         height, width = row.height, row.width = result.shape[:2]
         alpha = None if self._pictures.small_alpha is None else resize_alpha(self._pictures.small_alpha, width, height)
         original = Layers(self._pictures.original, self._pictures.original_alpha) if self.job.mode == "restore" else None
-        score_row(self.job, row, Layers(result, alpha), small=Layers(self._pictures.small, self._pictures.small_alpha), original=original)
-        row.output_path = jobs.keep_picture(self.directory, result, alpha)
+        small = Layers(self._pictures.small, self._pictures.small_alpha)
+        # Coding takes one core for about as long as scoring takes the others.
+        with ThreadPoolExecutor(1) as beside:
+            kept = beside.submit(jobs.keep_picture, self.directory, result, alpha)
+            score_row(self.job, row, Layers(result, alpha), small=small, original=original)
+            row.output_path = kept.result()
 
     def _warm_call(self, entry: _Timed) -> bool:
         """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""
