@@ -72,5 +72,7 @@ samples: .venv/.ready
 	$(BIN)/python -m assets.drawing
 
 # Needs minutes, a quiet machine, and room for the environments of the packages that it compares with.
-bench: .venv/.ready-dev
+bench: .venv/.ready-dev browser
 	$(BIN)/python perf/bench --readme
+	$(BIN)/python perf/growth.py --readme
+	$(BIN)/python perf/app.py --readme

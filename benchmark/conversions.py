@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import upscalers
 from benchmark.schema import Comparison
@@ -27,10 +28,20 @@ class _Wanted:
 
 
 class Conversions:
-    """Converts one network after the other in a thread of its own. It rests while `is_idle` says False or the machine is held."""
+    """Converts one network after the other in a thread of its own.
 
-    def __init__(self, is_idle: Callable[[], bool]) -> None:
+    Parameters
+    ----------
+    is_idle:
+        The work rests while it says False, and while the machine is held.
+    tell:
+        Gets `{"converting": UPSCALER or None, "to_convert": [UPSCALER, ...]}` at every change: the one in work, and those that wait.
+    """
+
+    def __init__(self, is_idle: Callable[[], bool], tell: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         self._is_idle = is_idle
+        self._tell = tell
+        self._current: _Wanted | None = None
         self._waiting: deque[_Wanted] = deque()
         self._changed = threading.Event()
         self._closing = threading.Event()
@@ -41,8 +52,9 @@ class Conversions:
         """Queue the networks of a finished comparison that could be faster next time."""
         for row in job.rows:
             wanted = _Wanted(row.upscaler, row.scale, tuple(sorted(row.options.items())))
-            if row.status == "ok" and row.runtime == "torch" and row.given is None and wanted not in self._waiting:
+            if row.status == "ok" and row.runtime == "torch" and row.given is None and wanted not in (self._current, *self._waiting):
                 self._waiting.append(wanted)
+                self._report()
                 self._changed.set()
 
     def close(self) -> None:
@@ -58,7 +70,11 @@ class Conversions:
             while self._waiting and not self._closing.is_set():
                 if self._closing.wait(SETTLE_S) or self._must_rest():
                     continue
-                self._convert(self._waiting.popleft())
+                self._current = self._waiting.popleft()
+                self._report()
+                self._convert(self._current)
+                self._current = None
+                self._report()
 
     def _convert(self, wanted: _Wanted) -> None:
         name = f"{wanted.upscaler} x{wanted.scale:g}"
@@ -75,6 +91,10 @@ class Conversions:
         except Exception:
             # The next one may work, and nothing depends on this one.
             log.exception("The conversion of %s failed", name)
+
+    def _report(self) -> None:
+        current = self._current.upscaler if self._current else None
+        self._tell({"converting": current, "to_convert": [wanted.upscaler for wanted in list(self._waiting)]})
 
     def _must_rest(self) -> bool:
         return not self._is_idle() or somebody_times()

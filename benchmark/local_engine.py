@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from benchmark import jobs
 from benchmark.environment import machine_facts
@@ -20,6 +20,13 @@ from core.errors import AppError, BusyError, UsageError
 from core.settings import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Converting(NamedTuple):
+    """Upscalers whose networks are converted for a faster runtime while nobody waits for anything."""
+
+    now: str | None = None
+    next: tuple[str, ...] = ()
 
 
 class LocalEngine:
@@ -42,6 +49,7 @@ class LocalEngine:
         self._host: subprocess.Popen[str] | None = None
         self._submitted: set[str] = set()
         self._followed: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._conversions = Converting()
         self._lock = threading.Lock()
         self._submitting = threading.Lock()
 
@@ -49,6 +57,11 @@ class LocalEngine:
     def root(self) -> Path:
         """Where the comparisons are kept."""
         return self._root or settings().comparisons
+
+    @property
+    def conversions(self) -> Converting:
+        """Which networks get a faster form, now and next."""
+        return self._conversions
 
     def start(self) -> None:
         """Start the worker host unless it runs. Comparisons that an earlier host left unfinished are closed."""
@@ -61,7 +74,7 @@ class LocalEngine:
                 self._host = subprocess.Popen(
                     [sys.executable, "-m", "benchmark.worker_host", *self._arguments],
                     stdin=subprocess.PIPE,
-                    # Only how dataset runs go on comes from there; what models print does not.
+                    # Only what the host tells comes from there; what models print does not.
                     stdout=subprocess.PIPE,
                     stderr=log_stream,
                     text=True,
@@ -175,8 +188,11 @@ class LocalEngine:
         with told:
             for line in told:
                 event = json.loads(line)
-                if event["run"] in self._followed:
+                if "converting" in event:
+                    self._conversions = Converting(event["converting"], tuple(event["to_convert"]))
+                elif event["run"] in self._followed:
                     self._followed[event["run"]].put(event)
+        self._conversions = Converting()
         for events in list(self._followed.values()):
             events.put({})
 

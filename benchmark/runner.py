@@ -9,17 +9,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
 import upscalers
-from benchmark import estimates, jobs
+from benchmark import jobs
 from benchmark.preparation import Prepared, needs_f32, prepare
 from benchmark.schema import Row
 from benchmark.scoring import Layers, score_more, score_row
 from benchmark.scoring_process import ScoringProcess
-from benchmark.timing import RUN_ONCE_ABOVE_S, CancelledError, ContentionMeter, machine_lock, median, percentile, wants_another_call
+from benchmark.timed_row import TimedRow
+from benchmark.timing import CancelledError, ContentionMeter, machine_lock
 from benchmark.worker import ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
 from benchmark.worker_process import STOPPED, CallFailedError, Model
@@ -33,17 +34,6 @@ log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 0.2
 HALVINGS = 2
 """How often the tiles of a model that ran out of memory are halved unasked. Each try takes time, and after so many little is gained."""
-
-
-@dataclass(eq=False)
-class _Timed:
-    """What is kept of a row between the passes."""
-
-    row: Row
-    model: Model
-    first_meter: ContentionMeter
-    calls_s: list[float] = field(default_factory=list)
-    warm_meter: ContentionMeter = field(default_factory=ContentionMeter)
 
 
 class ComparisonRun:
@@ -90,7 +80,7 @@ class ComparisonRun:
         self._save()
         yield
         while not self._cancelled:
-            timed: list[_Timed] = []
+            timed: list[TimedRow] = []
             while (row := self._cheapest_waiting()) is not None:
                 if self._cancelled:
                     return
@@ -116,18 +106,19 @@ class ComparisonRun:
         waiting = [row for row in self.job.rows if row.status is None]
         return min(waiting, key=lambda row: (row.expected_s is None, row.expected_s or 0.0), default=None)
 
-    def _second_pass(self, timed: list[_Timed]) -> Iterator[None]:
+    def _second_pass(self, timed: list[TimedRow]) -> Iterator[None]:
         """Warm calls in turns until every model has had its share."""
         unfinished = list(timed)
         while unfinished:
             for entry in list(unfinished):
                 if self._cancelled:
                     return
-                if wants_another_call(entry.calls_s, entry.row.first_s or 0.0, self.job.repeats) and self._warm_call(entry):
+                if entry.wants_another_call(self.job.repeats) and self._warm_call(entry):
                     yield
                     continue
                 unfinished.remove(entry)
-                self._finish(entry)
+                entry.sum_up(self._pictures.small.shape[:2], self.job.repeats)
+                self._save()
 
     def _third_pass(self, rows: list[Row]) -> Iterator[None]:
         """The metrics that somebody asked for: nothing of this comparison is timed any more, and the lock keeps others' times clean."""
@@ -145,7 +136,7 @@ class ComparisonRun:
                 self._save()
                 yield
 
-    def _first_call(self, row: Row) -> _Timed | None:
+    def _first_call(self, row: Row) -> TimedRow | None:
         """Load the model and run it once; its picture, scores and first time go into the row. None when it failed."""
         spec = upscalers.find(row.upscaler)
         if spec is None:
@@ -189,7 +180,7 @@ class ComparisonRun:
         row.tile_limit, row.tiles_done, row.tiles_total = smaller.tile_px, 0, 0
         return True
 
-    def _timed_first_call(self, row: Row, model: Model, started: float) -> _Timed:
+    def _timed_first_call(self, row: Row, model: Model, started: float) -> TimedRow:
         row.stage, row.started_at = "loading", jobs.now()
         self._save(durable=False)
         self._hold(model)
@@ -199,7 +190,7 @@ class ComparisonRun:
         row.weights_sha256, row.verified_weights = loaded.weights_sha256, loaded.verified_weights
         row.stage = "running"
         self._save(durable=False)
-        entry = _Timed(row, model, ContentionMeter())
+        entry = TimedRow(row, model, ContentionMeter())
         with entry.first_meter.measure(model.process.pid):
             called = model.call(self.job.id, self._pictures.small, row.seed, lambda done, total: self._progress(row, done, total))
         # Not lasting: another picture, or the same model after other sizes, pays it again.
@@ -232,10 +223,14 @@ class ComparisonRun:
         height, width = row.height, row.width = result.shape[:2]
         alpha = None if self._pictures.small_alpha is None else resize_alpha(self._pictures.small_alpha, width, height)
         original = Layers(self._pictures.original, self._pictures.original_alpha) if self.job.mode == "restore" else None
-        score_row(self.job, row, Layers(result, alpha), small=Layers(self._pictures.small, self._pictures.small_alpha), original=original)
-        row.output_path = jobs.keep_picture(self.directory, result, alpha)
+        small = Layers(self._pictures.small, self._pictures.small_alpha)
+        # Coding takes one core for about as long as scoring takes the others.
+        with ThreadPoolExecutor(1) as beside:
+            kept = beside.submit(jobs.keep_picture, self.directory, result, alpha)
+            score_row(self.job, row, Layers(result, alpha), small=small, original=original)
+            row.output_path = kept.result()
 
-    def _warm_call(self, entry: _Timed) -> bool:
+    def _warm_call(self, entry: TimedRow) -> bool:
         """One more call; False when the model can't do it. The picture and its scores stay, whatever happens here."""
         try:
             with machine_lock(self._is_cancelled):
@@ -257,36 +252,6 @@ class ComparisonRun:
         finally:
             self._model = None
         return True
-
-    def _finish(self, entry: _Timed) -> None:
-        """Sum up a row's times."""
-        row, calls_s = entry.row, entry.calls_s
-        row.repeats = len(calls_s)
-        row.contended = (entry.warm_meter if calls_s else entry.first_meter).contended
-        if calls_s:
-            row.warm_p50_s, row.warm_p95_s = median(calls_s), percentile(calls_s, 0.95)
-        elif row.timing_note is None:
-            asked = self.job.repeats is not None
-            row.timing_note = "Not repeated, as asked." if asked else f"Run once: one call takes over {RUN_ONCE_ABOVE_S:g} s."
-        typical_s = row.warm_p50_s or row.first_s
-        if typical_s and row.width and row.height:
-            row.output_mp_per_s = row.width * row.height / 1e6 / typical_s
-            self._remember(row, typical_s, is_typical=bool(calls_s) or typical_s > RUN_ONCE_ABOVE_S)
-        row.stage = "done"
-        self._save()
-
-    def _remember(self, row: Row, typical_s: float, *, is_typical: bool) -> None:
-        """Keep time and memory for later estimates. The first call of a quick model is mostly set-up and says nothing about its speed."""
-        spec = upscalers.find(row.upscaler)
-        if spec is None:
-            return
-        spec = spec.with_tile(row.scale, row.tile_limit)
-        height, width = self._pictures.small.shape[:2]
-        if is_typical and not row.contended:
-            pixels = estimates.processed_pixels(spec, row.scale, height, width)
-            estimates.record(spec, row.scale, row.runtime, row.precision, pixels, typical_s, row.options)
-        if row.base_rss_mib is not None and row.peak_rss_mib is not None:
-            estimates.record_memory(spec, row.scale, row.runtime, row.precision, (height, width), row.base_rss_mib, row.peak_rss_mib)
 
     def _progress(self, row: Row, done: int, total: int) -> None:
         row.tiles_done, row.tiles_total = done, total

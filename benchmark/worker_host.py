@@ -4,8 +4,8 @@ It reads commands from standard input, one JSON object a line: `{"do": "submit",
 `{"do": "again", "directory": ..., "row": ..., "tile_px": ...}`, `{"do": "run", "name": ..., "workers": ..., "keep_images": ...,
 "cluster": ...}`, `{"do": "cancel", "id": ...}`.
 With `--warm-up` it prepares for the first comparison at once. When standard input closes, the program that started it is gone,
-and so is it. What it does is seen in the comparisons' directories and in the store of dataset runs; how those go on is also told on
-standard output, one JSON object a line, see `benchmark.dataset_run.DatasetRun`.
+and so is it. What it does is seen in the comparisons' directories and in the store of dataset runs; how those go on, and which network
+is being converted, is also told on standard output, one JSON object a line: see `benchmark.dataset_run` and `benchmark.conversions`.
 
 The web server must not start models itself: a child process that Python spawns from it would run the page script again.
 """
@@ -63,7 +63,7 @@ class Scheduler:
         self._queues: OrderedDict[str, deque[tuple[Work, Generator[None]]]] = OrderedDict()
         self._changed = threading.Condition()
         self._closing = False
-        self._conversions = Conversions(lambda: not self._queues)
+        self._conversions = Conversions(lambda: not self._queues, tell)
 
     def submit(self, directory: Path) -> None:
         """Queue a comparison, unless it was stopped on its way here."""

@@ -4,7 +4,6 @@ The type is told by content, not by name; only Pillow decodes; sizes are checked
 """
 
 import hashlib
-import io
 import math
 import re
 import stat
@@ -172,7 +171,7 @@ def resize_alpha(alpha: ALPHA8, width: int, height: int) -> ALPHA8:
     return np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def encode_png(rgb: RGB8, alpha: ALPHA8 | None = None, *, compress_level: int = 1) -> bytes:
+def encode_png(rgb: RGB8, alpha: ALPHA8 | None = None) -> bytes:
     """Encode as PNG: the pixels alone, without EXIF or profile, and the same bytes for the same pixels.
 
     Parameters
@@ -181,12 +180,13 @@ def encode_png(rgb: RGB8, alpha: ALPHA8 | None = None, *, compress_level: int = 
         uint8 of shape (H, W, 3).
     alpha:
         uint8 of shape (H, W), or None for a PNG without alpha.
-    compress_level:
-        0 (none) to 9 (smallest).
     """
-    buffer = io.BytesIO()
-    Image.fromarray(rgb if alpha is None else np.dstack([rgb, alpha])).save(buffer, "PNG", compress_level=compress_level)
-    return buffer.getvalue()
+    import cv2
+
+    pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR) if alpha is None else np.dstack([rgb[..., ::-1], alpha])
+    # Half the time of Pillow's quickest way, which tries five filters for each row, and files of the same size.
+    how = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH)
+    return cv2.imencode(".png", pixels, how)[1].tobytes()
 
 
 def on_white(rgb: RGB8, alpha: ALPHA8 | None) -> RGB8:

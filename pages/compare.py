@@ -12,6 +12,7 @@ from benchmark.presentation.results import NAMES_HIDDEN, frame, is_fresh, page_l
 from benchmark.schema import Comparison
 from core.errors import AppError
 from ui.failures import act, action_error, is_fetching, with_downloads
+from ui.faster import faster_next_time
 from ui.given import given_results
 from ui.image_route import picture_url
 from ui.looks import looks
@@ -101,6 +102,7 @@ def results(job_id: str, *, drawn_busy: bool) -> None:
         given_results(job)
     if not names_hidden:
         whole_buttons(job)
+        faster_next_time(job)
         use_model(job)
     taking_away(job)
 

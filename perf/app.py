@@ -1,6 +1,6 @@
 """What the app itself costs: until the server answers and the page stands, and beside the models' own times.
 
-python perf/app.py [--rounds N]
+python perf/app.py [--rounds N] [--readme]
 
 Start-up: a fresh server on 127.0.0.1, then a fresh visit by Chromium; from the command to the health check, and from opening the address
 to the heading, the uploader and the first picture. Goals: 2 s, and 2 s for heading and uploader.
@@ -27,6 +27,7 @@ from benchmark import jobs
 from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Row
+from perf.written import keep, machine_name
 from tests.browser.chromium import start_chromium
 from tests.browser.server import ROOT, start_app
 from tests.pictures import png, scene
@@ -39,27 +40,34 @@ QUICK_S = 3.0
 POLL_S = 0.1
 """Asked more often, the asking itself would take a core from what is measured."""
 WAIT_MS = 30_000
-MARKS = {"heading": "h1", "uploader": "[data-testid=stFileUploader]", "first picture": ".caption"}
+MARKS = {"the heading": "h1", "the uploader": "[data-testid=stFileUploader]", "the first picture": ".caption"}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    asked = parser.parse_args()
     with start_chromium() as browser:
-        seen = [_start(browser) for _ in range(rounds)]
+        seen = [_start(browser) for _ in range(asked.rounds)]
+    lines = [f"{machine_name()}.", "", "| Until | Median | From | To |", "|---|---:|---:|---:|"]
     for name in seen[0]:
         took = sorted(each[name] for each in seen)
-        print(f"{name}: median {statistics.median(took):.2f} s, from {took[0]:.2f} to {took[-1]:.2f} s")
+        lines.append(f"| {name} | {statistics.median(took):.2f} s | {took[0]:.2f} s | {took[-1]:.2f} s |")
+    head = "A photo of 1.2 MP through all quick upscalers | Upscalers | Calls | In all | Their own | The app's"
+    lines += ["", f"| {head} |", "|---|---:|---:|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as home:
         os.environ["UPSCALE_BENCH_HOME"] = home
         engine = LocalEngine(warm_up=False)
         try:
-            for state in ("processes start", *["models in memory"] * rounds):
-                print(f"{state}: {_compare(engine)}")
+            # In the second comparison what was converted behind the first still starts.
+            for state in ("processes start", None, *["models in memory"] * asked.rounds):
+                line = _compare(engine)
+                lines += [f"| {state} | {line} |"] if state else []
         finally:
             engine.close()
+    keep("app", "\n".join(lines) + "\n", readme=asked.readme)
 
 
 def _start(browser: Browser) -> dict[str, float]:
@@ -67,7 +75,7 @@ def _start(browser: Browser) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as home:
         started = time.monotonic()
         with start_app(ROOT / "streamlit_app.py", {"UPSCALE_BENCH_HOME": home}) as app:
-            took = {"server answers": time.monotonic() - started}
+            took = {"the server answers": time.monotonic() - started}
             with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
                 page = context.new_page()
                 opened = time.monotonic()
@@ -92,8 +100,7 @@ def _compare(engine: LocalEngine) -> str:
     own_s = sum(_own_s(row) for row in job.rows)
     added_s = wall_s - own_s
     calls = sum(row.repeats + 1 for row in job.rows)
-    more = f"{added_s:.2f} s more ({added_s / own_s:.1%})"
-    return f"{len(job.rows)} upscalers, {calls} calls, {wall_s:.2f} s in all, {own_s:.2f} s their own, {more}"
+    return f"{len(job.rows)} | {calls} | {wall_s:.2f} s | {own_s:.2f} s | {added_s:.2f} s ({added_s / own_s:.0%})"
 
 
 def _own_s(row: Row) -> float:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import upscalers
-from benchmark.local_engine import LocalEngine
+from benchmark.local_engine import Converting, LocalEngine
 from benchmark.plan import Plan
 from benchmark.store import Store
 from benchmark.timing import machine_lock
@@ -375,7 +375,10 @@ def test_the_first_result_is_pytorchs_and_the_conversion_follows_when_nobody_tim
         with machine_lock():
             time.sleep(10)
             assert upscaler.spec.conversion(4) is None
+            assert engine.conversions == Converting(None, (COMPACT.upscaler,))
+        wait_until(lambda: engine.conversions == Converting(COMPACT.upscaler), 30)
         wait_until(lambda: upscaler.spec.conversion(4), 120)
+        wait_until(lambda: engine.conversions == Converting(), 30)
         second = run(engine, plan, png(scene(80, 80))).rows[0]
         assert (second.status, second.runtime) == ("ok", "openvino")
     finally:

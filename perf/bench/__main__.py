@@ -27,7 +27,8 @@ from cases import Case, Contender, Weights, cases, threads  # noqa: E402
 from environments import python_of  # noqa: E402
 from report import Measured  # noqa: E402
 
-RESULTS = HERE.parent / "results"
+from perf.written import put_into_readme  # noqa: E402
+
 REST_S = 0.25
 """Pause before a call: the threads of the one before go on turning for about 0.2 s."""
 MATRIX_SIDE = 2048
@@ -164,12 +165,12 @@ def main() -> int:
             documents.append(run(case, options.rounds, scratch, options.device))
             print(report.lines(documents[-1]))
         runs.append(documents)
-    path = report.write(runs[0], RESULTS, options.device)
-    print(f"written to {path}")
+    table = report.write(runs[0], options.device)
+    print(f"written to {table}")
     if options.twice:
         print(report.agreement(*runs))
     if options.readme:
-        report.put_into_readme(path.with_suffix(".md"), ROOT / "README.md")
+        put_into_readme("bench", table.read_text(encoding="utf-8"))
     return int(any(not row["same_picture"] for document in runs[0] for row in document["contenders"] if row["same_picture"] is not None))
 
 

@@ -1,7 +1,6 @@
 """What the bench writes down."""
 
 import json
-import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,9 @@ import numpy as np
 from cases import Case
 from numpy.typing import NDArray
 
-from benchmark.environment import machine_facts, processor_name
-from core.marked_text import fill
-from runtimes.devices import gpu_name
+from benchmark.environment import machine_facts
+from perf.written import machine_name, results_path
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 REPEATABLE = 0.15
 """How far a ratio may move between two runs."""
 HEAD = (
@@ -110,12 +107,11 @@ def _time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 
 
-def write(found: list[dict[str, Any]], folder: Path, device: str) -> Path:
-    """Write JSON and Markdown, in which cases that were not run keep what was seen of them before; returns the path of the JSON."""
-    machine = (gpu_name() if device != "cpu" else None) or processor_name()
+def write(found: list[dict[str, Any]], device: str) -> Path:
+    """Write JSON and Markdown, in which cases that were not run keep what was seen of them before; returns the path of the Markdown."""
     facts = machine_facts()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (re.sub(r"[^a-z0-9]+", "-", f"{machine} {facts['cores']} cores".lower()).strip("-") + ".json")
+    table = results_path(device=device)
+    path = table.with_suffix(".json")
     if path.exists():
         now = {case["case"]: case for case in found}
         before = json.loads(path.read_text(encoding="utf-8"))["cases"]
@@ -124,11 +120,11 @@ def write(found: list[dict[str, Any]], folder: Path, device: str) -> Path:
     rates = [case["matrix_gflops"] for case in found]
     versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "opencv-contrib-python-headless") if facts.get(name))
     head = (
-        f"{machine}, {facts['cores']} cores, {versions}; its matrix rate (f32) meanwhile {min(rates):.0f} to {max(rates):.0f} GFLOP/s. "
+        f"{machine_name(device)}, {versions}; its matrix rate (f32) meanwhile {min(rates):.0f} to {max(rates):.0f} GFLOP/s. "
         "Times are medians of calls made in turn; the difference is to the way that has none, in levels of 255.\n\n"
     )
-    path.with_suffix(".md").write_text(head + HEAD + "\n".join(lines(case) for case in found) + "\n", encoding="utf-8")
-    return path
+    table.write_text(head + HEAD + "\n".join(lines(case) for case in found) + "\n", encoding="utf-8")
+    return table
 
 
 def agreement(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
@@ -142,8 +138,3 @@ def agreement(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
     worst = max(moved)
     within = sum(each[0] <= REPEATABLE for each in moved)
     return f"{within} of {len(moved)} ratios agree within {REPEATABLE:.0%}; the furthest moved by {worst[0]:.0%} ({worst[1]}, {worst[2]})"
-
-
-def put_into_readme(table: Path, readme: Path) -> None:
-    """Replace what stands between the two marks. Raises `ValueError` when a mark is missing."""
-    fill(readme, BEGIN, END, table.read_text(encoding="utf-8"))
