@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmark.cells import CellResult, PictureTask
 from benchmark.environment import run_facts
 from benchmark.failures import failure_of
+from benchmark.ray_forms import Form, is_missing, keep_form
 from benchmark.schema import RowStatus
 from benchmark.worker import Loaded, ModelBench, ModelKey
 from core.errors import UnavailableError
@@ -85,9 +86,15 @@ class BenchActor:
         context = ray.get_runtime_context()
         return Node(context.get_node_id(), socket.gethostname(), os.getpid(), code_sha256(), versions(), run_facts())
 
-    def load(self, key: ModelKey) -> Loaded | tuple[RowStatus, str]:
-        """Load a model; what went wrong where it can't be."""
+    def lacks_form(self, key: ModelKey) -> bool:
+        """Whether a model needs a converted network that this node does not have."""
+        return is_missing(key)
+
+    def load(self, key: ModelKey, form: Form | None = None) -> Loaded | tuple[RowStatus, str]:
+        """Load a model, whose converted network may come with it; what went wrong where it can't be."""
         try:
+            if form is not None:
+                keep_form(key, form)
             return self._bench.load(key, progress=_silent)
         except Exception as error:  # noqa: BLE001 - it becomes the reason of its cells
             return failure_of(error, key.upscaler)

@@ -16,6 +16,7 @@ from benchmark.cells import CellResult, PictureTask
 from benchmark.model_pool import HasProcess
 from benchmark.ray_actor import BenchActor, Node, check_node
 from benchmark.ray_cluster import connect, processors
+from benchmark.ray_forms import read_form
 from benchmark.schema import RowStatus
 from benchmark.worker import Loaded, ModelKey
 from benchmark.worker_pool import LIGHT_RUNTIME
@@ -69,11 +70,12 @@ class ActorProcess:
         return self.node
 
     def load(self, key: ModelKey) -> Loaded:
-        """Load a model there. Raises `CallFailedError`."""
+        """Load a model there; a converted network that is only here goes with it. Raises `CallFailedError`."""
         import ray
 
         with self._failures():
-            loaded = cast("Loaded | tuple[RowStatus, str]", ray.get(self._actor.load.remote(key)))
+            form = read_form(key) if ray.get(self._actor.lacks_form.remote(key)) else None
+            loaded = cast("Loaded | tuple[RowStatus, str]", ray.get(self._actor.load.remote(key, form)))
         if isinstance(loaded, tuple):
             raise CallFailedError(*loaded)
         return loaded
