@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UnavailableError, UsageError
+from runtimes.base import usable_cores
 
 OLDEST = (2, 54)
 """Older releases let a web page run code on a cluster (CVE-2026-27482)."""
@@ -67,7 +68,7 @@ def connect(address: str | None, workers: int, *, allow_open: bool = False) -> N
 
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, _node_ip_address=LOOPBACK, **quiet)
+        ray.init(address="local", num_cpus=max(workers, usable_cores()), include_dashboard=False, _node_ip_address=LOOPBACK, **quiet)
         protect_token()
         return
     protect_token()

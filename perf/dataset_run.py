@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,17 +101,19 @@ class ProcessWatch:
             self.samples_mib.append(total / MIB)
 
 
-def dataset_run(folder: Path, name: str) -> tuple[float, float, ProcessWatch]:
+def dataset_run(
+    folder: Path, name: str, upscaler_ids: Sequence[str] = UPSCALERS, workers: int = 1, cluster: Mapping[str, object] | None = None
+) -> tuple[float, float, ProcessWatch]:
     """Seconds of a run, from its first result on and with the start of all processes, and its memory."""
     started = time.perf_counter()
-    plan = RunPlan(datasets=(open_folder(folder),), scales=(SCALE,), upscaler_ids=UPSCALERS)
+    plan = RunPlan(datasets=(open_folder(folder),), scales=(SCALE,), upscaler_ids=tuple(upscaler_ids))
     with Store.open() as store, ProcessWatch() as watch:
         store.create(name, plan)
         engine = LocalEngine()
         first: tuple[float, int] | None = None
         finished = 0
         try:
-            for event in engine.run_dataset(name):
+            for event in engine.run_dataset(name, workers=workers, cluster=cluster):
                 finished = event.get("done", finished)
                 if first is None and finished:
                     first = (time.perf_counter(), finished)
@@ -118,7 +121,7 @@ def dataset_run(folder: Path, name: str) -> tuple[float, float, ProcessWatch]:
             engine.close()
     now = time.perf_counter()
     assert first is not None
-    total = len(UPSCALERS) * len(plan.datasets[0])
+    total = len(upscaler_ids) * len(plan.datasets[0])
     assert finished == total, f"{finished} of {total} are done"
     return (now - first[0]) / (total - first[1]) * total, now - started, watch
 
