@@ -143,7 +143,10 @@ class DatasetRun:
             except CancelledError:
                 return
             until = time.monotonic() + STEP_S
-            workers = min(self._pool.places(self._workers), lane.pictures_waiting)
+            places = self._pool.places(self._workers)
+            # Where a node was lost, the last workers may sit on the room that is left for the first.
+            team.end_processes(from_place=places)
+            workers = min(places, lane.pictures_waiting)
             with ThreadPoolExecutor(workers) as threads:
                 working = [threads.submit(team.work, lane, place, until) for place in range(workers)]
                 try:

@@ -169,12 +169,14 @@ class RunWorkers:
         row.weights_sha256, row.verified_weights = loaded.weights_sha256, loaded.verified_weights
         return row
 
-    def end_processes(self) -> None:
-        """End the processes of all models, from any thread; calls in progress then fail as cancelled."""
-        for model in list(self._models.values()):
-            self._pool.forget(model)
-        self._models.clear()
-        self._picture_s = 0.0
+    def end_processes(self, from_place: int = 0) -> None:
+        """End the processes at this place and those after it, from any thread; calls in progress then fail as cancelled."""
+        for (entry, place), model in list(self._models.items()):
+            if place >= from_place:
+                self._pool.forget(model)
+                self._models.pop((entry, place), None)
+        if from_place == 0:
+            self._picture_s = 0.0
 
 
 def _ended(cell: WaitingCell, failure: CallFailedError) -> CellResult:
