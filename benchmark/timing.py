@@ -24,8 +24,8 @@ CROWDED_SHARE = 0.9
 """With more than this share of the machine busy, others who use ..."""
 CONTENDED_SHARE_WHEN_CROWDED = 0.05
 """... more than this take it from the model."""
-LOCK_POLL_S = 0.05
-"""How often a process looks whether the machine is free."""
+LOCK_POLL_S = 0.02
+"""How often a process looks whether the machine is free. Who holds it much has to let go for longer than that, now and then."""
 CLOCK_TICK_S = 0.01
 """Resolution of the system's accounting of processor time."""
 

@@ -196,7 +196,8 @@ def process_context(runtime: str) -> SpawnContext | ForkServerContext:
     if RUNTIMES.get(runtime).preload and sys.platform == "linux":
         context = multiprocessing.get_context("forkserver")
         # It takes effect once, when the process from which the others are forked is started.
-        context.set_forkserver_preload([module for each in RUNTIMES if each.unavailable_reason() is None for module in each.preload])
+        libraries = [module for each in RUNTIMES if each.unavailable_reason() is None for module in each.preload]
+        context.set_forkserver_preload([*libraries, worker.__name__])
         return context
     return multiprocessing.get_context("spawn")
 

@@ -37,6 +37,7 @@ SCALE = 4
 SIDES = (1280, 960)
 QUICK_S = 3.0
 """Slower upscalers would drown what is looked for."""
+WARM_UP_S = 15.0
 POLL_S = 0.1
 """Asked more often, the asking itself would take a core from what is measured."""
 WAIT_MS = 30_000
@@ -59,8 +60,11 @@ def main() -> None:
     lines += ["", f"| {head} |", "|---|---:|---:|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as home:
         os.environ["UPSCALE_BENCH_HOME"] = home
-        engine = LocalEngine(warm_up=False)
+        engine = LocalEngine(warm_up=True)
         try:
+            # As a server does before somebody has chosen a picture.
+            engine.start()
+            time.sleep(WARM_UP_S)
             # In the second comparison what was converted behind the first still starts.
             for state in ("processes start", None, *["models in memory"] * asked.rounds):
                 line = _compare(engine)
