@@ -64,7 +64,7 @@ class OpenCVRuntime(Runtime):
         import cv2
 
         if source.graph is None:
-            raise UnavailableError("OpenCV reads only frozen TensorFlow graphs (.pb): choose --runtime torch for this upscaler.")
+            raise UnavailableError("OpenCV reads only frozen TensorFlow graphs (.pb): choose the runtime torch for this upscaler.")
         if placement.precision != "f32" or placement.device not in ("auto", "cpu"):
             raise UnavailableError(f"OpenCV runs in f32 on the CPU; asked for {placement.precision} on {placement.device}.")
         cv2.setNumThreads(placement.threads)

@@ -172,9 +172,9 @@ def _read_converted(source: NetworkSource) -> "openvino.Model":
 
     entry = converted.find(source)
     if entry is None:
-        raise UnavailableError("It is not converted for OpenVINO yet: run `upscale-bench prepare`, or choose --runtime auto.")
+        raise UnavailableError("It is not converted for OpenVINO yet: run `upscale-bench prepare`, or choose the runtime auto.")
     if entry.refused:
-        raise UnavailableError(f"OpenVINO can't run it: {entry.refused}. Choose --runtime torch.")
+        raise UnavailableError(f"OpenVINO can't run it: {entry.refused}. Choose the runtime torch.")
     try:
         return openvino.Core().read_model(converted.network_path(source))
     except RuntimeError as error:

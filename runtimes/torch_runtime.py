@@ -131,7 +131,7 @@ class TorchRuntime(Runtime):
     def open(self, source: NetworkSource, placement: Placement) -> Session:
         """See `runtimes.base.Runtime.open`."""
         if source.module is None:
-            raise UnavailableError("PyTorch can't read frozen TensorFlow graphs (.pb): choose --runtime opencv for this upscaler.")
+            raise UnavailableError("PyTorch can't read frozen TensorFlow graphs (.pb): choose the runtime opencv for this upscaler.")
         place = TorchDevice(placement)
         return TorchSession(source.module(), place)
 

@@ -240,7 +240,7 @@ def test_a_network_that_decides_by_the_size_of_its_input_is_refused_once_and_sta
     assert not is_to_be_prepared(upscaler.spec, 4)
     row = Plan(scale=4, upscaler_ids=[COMPACT.upscaler], runtime="openvino").rows()[0]
     assert row.reason is not None
-    assert "--runtime torch" in row.reason
+    assert "the runtime torch" in row.reason
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "lost", "record"])

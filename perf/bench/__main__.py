@@ -27,6 +27,7 @@ from cases import Case, Contender, Weights, cases, threads  # noqa: E402
 from environments import python_of  # noqa: E402
 from report import Measured  # noqa: E402
 
+import upscalers  # noqa: E402
 from perf.written import put_into_readme  # noqa: E402
 
 REST_S = 0.25
@@ -101,11 +102,14 @@ def run(case: Case, rounds: int, folder: Path, device: str) -> dict[str, Any]:
 
 
 def _prepare(case: Case) -> None:
-    """Have the forms ready that this project makes ahead of time; what that costs is no part of a call."""
+    """Have weights and forms ready that this project gets ahead of time; what that costs is no part of a call."""
     for contender in case.contenders:
         if contender.arguments.get("runtime") == "openvino":
-            asked = [contender.arguments["upscaler"], "--scale", str(contender.arguments["scale"])]
-            subprocess.run([sys.executable, "-m", "cli", "prepare", *asked], cwd=ROOT, stdout=sys.stderr, check=False)
+            upscaler, scale = contender.arguments["upscaler"], contender.arguments["scale"]
+            # Networks that the bench draws itself lie where it says; the others may have to be fetched.
+            fetched = [["weights", "fetch", upscaler]] if upscalers.get(upscaler).status(scale).kind == "download" else []
+            for command in (*fetched, ["prepare", upscaler, "--scale", str(scale)]):
+                subprocess.run([sys.executable, "-m", "cli", *command], cwd=ROOT, stdout=sys.stderr, check=False)
             return
 
 
