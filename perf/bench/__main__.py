@@ -33,6 +33,8 @@ from perf.written import put_into_readme  # noqa: E402
 REST_S = 0.25
 """Pause before a call: the threads of the one before go on turning for about 0.2 s."""
 MATRIX_SIDE = 2048
+LONG_ENOUGH_S, MOST_ROUNDS = 40.0, 25
+"""Cases of short calls go on for so long, up to so many rounds."""
 PICTURE = "picture.npy"
 
 
@@ -88,7 +90,7 @@ def run(case: Case, rounds: int, folder: Path, device: str) -> dict[str, Any]:
             measured.append(Measured(contender.name, {}))
             processes.append(_begin(contender, measured[-1], folder, device, size))
         rates = []
-        for _ in range(case.rounds or rounds):
+        for _ in range(case.rounds or _enough(rounds, measured)):
             time.sleep(REST_S)
             rates.append(matrix.facts["gflop"] / matrix.call(picture)["seconds"])
             for process, seen in zip(processes, measured, strict=True):
@@ -99,6 +101,12 @@ def run(case: Case, rounds: int, folder: Path, device: str) -> dict[str, Any]:
             if process is not None:
                 process.__exit__()
     return report.document(case, measured, max(rates))
+
+
+def _enough(rounds: int, measured: list[Measured]) -> int:
+    """More rounds where calls are short: of few short calls each may have been disturbed."""
+    turn_s = sum(REST_S + seen.first_s for seen in measured)
+    return max(rounds, min(MOST_ROUNDS, int(LONG_ENOUGH_S / turn_s)))
 
 
 def _prepare(case: Case) -> None:
@@ -120,6 +128,7 @@ def _begin(contender: Contender, seen: Measured, folder: Path, device: str, size
         seen.facts = process.facts
         output = folder / "result.npy"
         process.call(folder / PICTURE, output)
+        seen.first_s = process.call(folder / PICTURE)["seconds"]
         seen.result = np.load(output)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         seen.failure = str(error)
@@ -146,7 +155,7 @@ def main() -> int:
     """Entry point; 1 when a picture is not what it should be."""
     parser = argparse.ArgumentParser(prog="python perf/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", help="only this one; may be given several times")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="at least; short calls get more")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--twice", action="store_true", help="run all a second time and say how well the ratios agree")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
