@@ -1,4 +1,5 @@
-"""A dataset run against the bare loop that decodes, shrinks, enlarges and scores the same pictures in one process, in turns.
+"""A dataset run against the bare loop in one process that decodes, shrinks and enlarges the same pictures and computes the same scores,
+in turns.
 
 python perf/dataset_run.py [--pictures 500]
 
@@ -59,6 +60,7 @@ def bare_loop(paths: list[Path]) -> float:
         for upscaler in UPSCALERS:
             result = np.asarray(small.resize((original.shape[1], original.shape[0]), Image.Resampling[upscaler.upper()]))
             metrics.score(result, original, scale=SCALE, stored_channels=picture.stored_channels)
+            metrics.score_against_small(downscale(result, SCALE), np.asarray(small))
     return time.perf_counter() - started
 
 

@@ -27,7 +27,13 @@ Precision = Literal["f32", "bf16", "f16"]
 def usable_cores() -> int:
     """Physical cores that this process may use: more threads than these slow networks down."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed, _container_cores() or allowed))
+    return max(1, min(allowed, _physical_cores() or allowed, _container_cores() or allowed))
+
+
+@functools.cache
+def _physical_cores() -> int | None:
+    """Of the machine; looking takes many small files."""
+    return psutil.cpu_count(logical=False)
 
 
 def _container_cores() -> int | None:
