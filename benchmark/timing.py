@@ -164,6 +164,8 @@ def _busy_s() -> float:
 
 def _process_s(pid: int) -> float | None:
     """Processor time of a process so far; None when it is gone."""
+    if pid == os.getpid():
+        return time.process_time()
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.NoSuchProcess:

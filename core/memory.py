@@ -1,8 +1,30 @@
-"""How much memory this process used at most."""
+"""How much memory this process used at most, and when it gives memory back."""
 
+import ctypes
 from pathlib import Path
 
+from core.settings import MIB
+
 CLEAR_REFS = Path("/proc/self/clear_refs")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BLOCK_MIB = 32
+"""The largest block that is kept when it is freed: the most that glibc allows."""
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep blocks of some megabytes that it freed, and use them again.
+
+    glibc's allocator begins by giving each block of more than 128 KiB back to the system. Arithmetic on arrays of a megabyte then
+    spends nearly half of its time on taking in new pages. It learns from the largest block that was ever freed, up to the limits
+    that are set here at once; so what is kept is no more than after a large picture. Source: mallopt(3).
+
+    Returns whether the system has it (Linux with glibc).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_MIB * MIB) and mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BLOCK_MIB * MIB))
 
 
 def clear_peak_memory() -> bool:

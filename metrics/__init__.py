@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import AppError, ImageError
-from metrics.base import MetricSpec, Pixels, check_pair, describe_shape
+from metrics.base import MetricSpec, Pixels, check_pair, describe_shape, over_strips
 from metrics.colour import colour_shift
 from metrics.consistency import ConsistencyScores, lr_consistency, score_against_small
-from metrics.fidelity import mse, psnr_db, psnr_db_of_mse
+from metrics.fidelity import mse, psnr_db, psnr_db_of_mse, squared_error
 from metrics.protocol import PROTOCOLS, Fingerprint, Protocol, prepare
 from metrics.registry import METRICS, MORE
-from metrics.structural import ssim
+from metrics.structural import WINDOW, ssim, ssim_sum
 
 __all__ = [
     "METRICS",
@@ -81,9 +81,26 @@ def score_all(image: Pixels, reference: Pixels) -> dict[str, float | None]:
     ImageError
         The shapes differ.
     """
-    error = mse(image, reference)
-    # Luma is computed while it is read: no second time for what the error gives.
-    return {"mse": error, "psnr_db": None if error is None else psnr_db_of_mse(error), "ssim": ssim(image, reference)}
+    check_pair(image, reference)
+    height, width, *channels = image.shape
+    map_height, map_width = height - WINDOW + 1, width - WINDOW + 1
+    if map_height < 1 or map_width < 1:
+        error = mse(image, reference)
+        return {"mse": error, "psnr_db": None if error is None else psnr_db_of_mse(error), "ssim": None}
+
+    def sums(rows: slice) -> tuple[float, float]:
+        # Luma is computed while it is read: each strip is read once for both.
+        strip = slice(rows.start, rows.stop + WINDOW - 1)
+        pixels = image[strip], reference[strip]
+        # The rows below a strip are the next one's; those below the last one have no other.
+        own = None if rows.stop == map_height else rows.stop - rows.start
+        return squared_error(pixels[0][:own], pixels[1][:own]), ssim_sum(*pixels)
+
+    parts = over_strips(sums, map_height, map_width)
+    errors, similarities = (math.fsum(part[index] for part in parts) for index in (0, 1))
+    error = errors / (height * width * math.prod(channels))
+    similarity = similarities / (map_height * map_width * math.prod(channels))
+    return {"mse": error, "psnr_db": psnr_db_of_mse(error), "ssim": similarity}
 
 
 def score(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int, stored_channels: int) -> dict[str, ProtocolScores]:

@@ -13,12 +13,13 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from core.errors import ImageError
+from core.memory import keep_freed_memory
 from core.weights import WeightFile
 from core.weights import status as weight_status
 from runtimes.base import usable_cores
 
 STRIP_PIXELS = 1 << 17
-"""Map pixels of a strip: long enough for threads to overlap, and little memory."""
+"""Map pixels of a strip at most: long enough for threads to overlap, and little memory."""
 MIN_STRIP_ROWS = 64
 """Map rows of a strip at least, so that the rows that two strips both read stay few in very wide pictures."""
 THREADS, MAX_THREADS = "strips", 8
@@ -134,7 +135,12 @@ def describe_shape(pixels: Pixels) -> str:
 
 
 def mean_over_strips(
-    strip_sum: Callable[[NDArray[Any], NDArray[Any]], float], image: Pixels, reference: Pixels, *, window: int = 1
+    strip_sum: Callable[[NDArray[Any], NDArray[Any]], float],
+    image: Pixels,
+    reference: Pixels,
+    *,
+    window: int = 1,
+    strip_pixels: int | None = None,
 ) -> float | None:
     """Mean of a map of two pictures, computed strip by strip on all cores.
 
@@ -148,6 +154,8 @@ def mean_over_strips(
         `(H, W)` or `(H, W, C)`.
     window:
         Side of the square that one value of the map depends on, in pixels.
+    strip_pixels:
+        As for `over_strips`.
 
     Returns
     -------
@@ -168,11 +176,11 @@ def mean_over_strips(
         strip = slice(rows.start, rows.stop + window - 1)
         return strip_sum(image[strip], reference[strip])
 
-    total = math.fsum(over_strips(sum_of, map_height, map_width))
+    total = math.fsum(over_strips(sum_of, map_height, map_width, strip_pixels=strip_pixels))
     return total / (map_height * map_width * math.prod(channels))
 
 
-def over_strips(work: Callable[[slice], T], height: int, width: int) -> list[T]:
+def over_strips(work: Callable[[slice], T], height: int, width: int, *, strip_pixels: int | None = None) -> list[T]:
     """What `work` gives for each strip of rows of a map, from top to bottom; computed on all cores.
 
     Parameters
@@ -181,8 +189,13 @@ def over_strips(work: Callable[[slice], T], height: int, width: int) -> list[T]:
         Called with the rows of a strip, from several threads.
     height, width:
         Of the map, in pixels.
+    strip_pixels:
+        Pixels of a strip at most, `STRIP_PIXELS` unless told.
     """
-    rows = max(MIN_STRIP_ROWS, STRIP_PIXELS // width)
+    count = math.ceil(height / max(MIN_STRIP_ROWS, (strip_pixels or STRIP_PIXELS) // width))
+    # Of one height, and an even number, so that two threads end together. Not a number that depends on the machine: a sum of
+    # other parts can have another last digit.
+    rows = math.ceil(height / (count + count % 2 if count > 1 else 1))
     strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
     if len(strips) == 1 or threading.current_thread().name.startswith(THREADS):
         return [work(strip) for strip in strips]
@@ -192,4 +205,5 @@ def over_strips(work: Callable[[slice], T], height: int, width: int) -> list[T]:
 @functools.cache
 def _pool(_process_id: int) -> ThreadPoolExecutor:
     """The threads of this process. They are kept: to start some for each mean takes a seventh of the time for a small picture."""
+    keep_freed_memory()
     return ThreadPoolExecutor(min(usable_cores(), MAX_THREADS), thread_name_prefix=THREADS)

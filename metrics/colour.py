@@ -12,6 +12,9 @@ from metrics.base import Pixels, check_pair, describe_shape, mean_over_strips
 Lab = NDArray[np.float64]
 """`(..., 3)`: L* from 0 to 100, a* and b* from about -128 to 128."""
 
+STRIP_PIXELS = 1 << 16
+"""Pixels of a strip at most: fewer than for other means, as there is so much to compute for each."""
+
 _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 """Linear sRGB to CIE XYZ, IEC 61966-2-1. Its rows add up to D65, so that a* and b* of a grey are 0 to within rounding."""
 _WHITE = _TO_XYZ.sum(axis=1)
@@ -51,7 +54,7 @@ def colour_shift(image: Pixels, reference: Pixels) -> float | None:
     channels = image.shape[2:]
     if channels not in ((), (3,)):
         raise ImageError(f"Colours are compared in RGB or grey; the picture is {describe_shape(image)}. Convert it to RGB.")
-    mean = mean_over_strips(_sum_of_differences, image, reference)
+    mean = mean_over_strips(_sum_of_differences, image, reference, strip_pixels=STRIP_PIXELS)
     # The map has one value per pixel, whatever the number of channels.
     return None if mean is None else mean * (channels or (1,))[0]
 

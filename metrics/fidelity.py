@@ -33,7 +33,7 @@ def mse(image: Pixels, reference: Pixels) -> float | None:
     >>> mse(np.array([[0, 10]], np.uint8), np.array([[10, 10]], np.uint8))
     50.0
     """
-    return mean_over_strips(_squared_error, image, reference)
+    return mean_over_strips(squared_error, image, reference)
 
 
 def psnr_db(image: Pixels, reference: Pixels) -> float | None:
@@ -69,9 +69,12 @@ def psnr_db_of_mse(error: float) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def _squared_error(image: NDArray[Any], reference: NDArray[Any]) -> float:
-    # 8-bit levels would wrap round in a difference of their own type.
-    narrow = np.int16 if image.dtype == reference.dtype == np.uint8 else np.float64
-    difference = np.subtract(image, reference, dtype=narrow).ravel().astype(np.float64, copy=False)
-    # Not `np.dot`: the threads of the BLAS library would spin on after each strip and slow down what runs beside them.
-    return float(np.einsum("i,i->", difference, difference))
+def squared_error(image: NDArray[Any], reference: NDArray[Any]) -> float:
+    """Sum of `(image - reference)²` over arrays of one shape; exact for `uint8`."""
+    import cv2
+
+    if image.dtype != reference.dtype:
+        image, reference = (each.astype(np.float64, copy=False) for each in (image, reference))
+    total = cv2.norm(image, reference, cv2.NORM_L2SQR)
+    # A sum of whole numbers, which OpenCV squares from its rounded root.
+    return float(round(total) if image.dtype == np.uint8 else total)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -173,4 +173,4 @@ class Fingerprint:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON has them."""
-        return {**asdict(self), "options": dict(self.options), "region": None if self.region is None else list(self.region)}
+        return {**vars(self), "options": dict(self.options), "region": None if self.region is None else list(self.region)}

@@ -14,8 +14,8 @@ SIGMA = 1.5
 """Standard deviation of its Gaussian weights, in pixels."""
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """The constants that keep the fraction finite where a picture is black or flat."""
-BLOCK_COLUMNS = 512
-"""Columns that are filtered at once: what a block needs fits into a core's cache."""
+BLOCK_SAMPLES = 768
+"""Samples of a row, all channels counted, that are filtered at once: what a block needs fits into a core's cache."""
 
 _MARGIN = WINDOW // 2
 _EXPONENTS = -0.5 * ((np.arange(WINDOW) - _MARGIN) / SIGMA) ** 2
@@ -48,29 +48,27 @@ def ssim(image: Pixels, reference: Pixels) -> float | None:
     Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
     Transactions on Image Processing 13 (2004), https://doi.org/10.1109/TIP.2003.819861
     """
-    return mean_over_strips(_ssim_sum, image, reference, window=WINDOW)
+    return mean_over_strips(ssim_sum, image, reference, window=WINDOW)
 
 
 def contrast_structure(image: Pixels, reference: Pixels) -> float | None:
     """Mean of SSIM's second factor alone, `(2 σxy + C2) / (σx² + σy² + C2)`, which leaves brightness out; see `ssim`."""
-    return mean_over_strips(partial(_ssim_sum, luminance=False), image, reference, window=WINDOW)
+    return mean_over_strips(partial(ssim_sum, luminance=False), image, reference, window=WINDOW)
 
 
-def _ssim_sum(image: NDArray[Any], reference: NDArray[Any], *, luminance: bool = True) -> float:
+def ssim_sum(image: NDArray[Any], reference: NDArray[Any], *, luminance: bool = True) -> float:
     """Sum of the SSIM map of a strip, block by block; or of its second factor alone."""
-    planes = [image, reference]
-    if image.ndim == 2:
-        planes = [plane[..., np.newaxis] for plane in planes]
+    channels = image.shape[2] if image.ndim == 3 else 1
+    columns = max(BLOCK_SAMPLES // channels, WINDOW)
     total = 0.0
-    for left in range(0, image.shape[1] - 2 * _MARGIN, BLOCK_COLUMNS - 2 * _MARGIN):
-        for channel in range(planes[0].shape[2]):
-            x, y = (plane[:, left : left + BLOCK_COLUMNS, channel].astype(np.float64, order="C") for plane in planes)
-            total += _ssim_sum_of_block(x, y, luminance=luminance)
+    for left in range(0, image.shape[1] - 2 * _MARGIN, columns - 2 * _MARGIN):
+        x, y = (plane[:, left : left + columns].astype(np.float64, order="C") for plane in (image, reference))
+        total += _ssim_sum_of_block(x, y, luminance=luminance)
     return total
 
 
 def _ssim_sum_of_block(x: NDArray[np.float64], y: NDArray[np.float64], *, luminance: bool) -> float:
-    """Sum of the map of two planes, which are overwritten.
+    """Sum of the map of two blocks, `(H, W)` or `(H, W, C)`, which are overwritten.
 
     Only the sum of both variances occurs in the formula, so four filterings do. The columns of the border are computed
     along, as numpy is twice as fast on contiguous arrays, and left out of the sum.
@@ -104,7 +102,7 @@ def _times_2_plus(values: NDArray[np.float64], constant: float) -> NDArray[np.fl
 
 
 def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gaussian mean under each window that fits between top and bottom: `(H, W)` to `(H - 10, W)`."""
+    """Gaussian mean under each window that fits between top and bottom: `(H, W, ...)` to `(H - 10, W, ...)`."""
     import cv2
 
     blurred = cv2.sepFilter2D(plane, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN)

@@ -36,6 +36,8 @@ SCALE = 4
 SIZE = (480, 320)
 ROUNDS = 3
 MIB = 1024 * 1024
+SAMPLE_EVERY_S = 1.0
+"""Looking for all processes of the machine takes ten milliseconds of what is measured."""
 
 
 def make_pictures(folder: Path, count: int) -> list[Path]:
@@ -92,7 +94,7 @@ class ProcessWatch:
         return statistics.median(self.samples_mib[-fifth:]) - statistics.median(self.samples_mib[fifth : 2 * fifth])
 
     def _watch(self) -> None:
-        while not self._over.wait(0.2):
+        while not self._over.wait(SAMPLE_EVERY_S):
             total = 0
             for child in psutil.Process().children(recursive=True):
                 try:

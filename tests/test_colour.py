@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.errors import ImageError
-from metrics import base, colour_shift
+from metrics import base, colour, colour_shift
 from metrics.colour import ciede2000, srgb_to_lab
 from tests.pictures import noise, scene
 
@@ -124,13 +124,13 @@ def test_a_shift_of_pictures_is_that_of_scikit_image_but_for_its_white() -> None
 def test_strips_do_not_change_the_shift(monkeypatch: pytest.MonkeyPatch, strip_pixels: int) -> None:
     image, reference = noise(61, 43), noise(61, 43, 1)
     expected = ciede2000(srgb_to_lab(image), srgb_to_lab(reference)).mean()
-    monkeypatch.setattr(base, "STRIP_PIXELS", strip_pixels)
+    monkeypatch.setattr(colour, "STRIP_PIXELS", strip_pixels)
     monkeypatch.setattr(base, "MIN_STRIP_ROWS", 1)
     assert colour_shift(image, reference) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_large_picture_needs_no_more_memory_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "STRIP_PIXELS", 1 << 13)
+    monkeypatch.setattr(colour, "STRIP_PIXELS", 1 << 13)
     peaks_mib = []
     for height in (256, 1024):
         image, reference = noise(1024, height), noise(1024, height, 1)

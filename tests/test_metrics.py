@@ -2,6 +2,9 @@
 
 import json
 import math
+import platform
+import subprocess
+import sys
 import tracemalloc
 from typing import Any
 
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.errors import ImageError
-from metrics import METRICS, PROTOCOLS, base, mse, psnr_db, score, structural
+from metrics import METRICS, PROTOCOLS, base, mse, psnr_db, score, score_all, structural
 from metrics import ssim as ssim_of
 from metrics.base import MetricSpec
 
@@ -205,15 +208,44 @@ def test_ssim_agrees_with_scikit_image_on_values_between_the_levels() -> None:
 
 
 @pytest.mark.parametrize("strip_pixels", [1, 5_000, 1 << 30])
-@pytest.mark.parametrize("block_columns", [24, 100, 1 << 20])
-def test_strips_and_blocks_do_not_change_a_value(monkeypatch: pytest.MonkeyPatch, strip_pixels: int, block_columns: int) -> None:
+@pytest.mark.parametrize("block_samples", [1, 72, 300, 1 << 20])
+def test_strips_and_blocks_do_not_change_a_value(monkeypatch: pytest.MonkeyPatch, strip_pixels: int, block_samples: int) -> None:
     image, reference = pair(70, 217, 3)
     expected = by_skimage(image, reference)
     monkeypatch.setattr(base, "STRIP_PIXELS", strip_pixels)
     monkeypatch.setattr(base, "MIN_STRIP_ROWS", 1)
-    monkeypatch.setattr(structural, "BLOCK_COLUMNS", block_columns)
+    monkeypatch.setattr(structural, "BLOCK_SAMPLES", block_samples)
     assert ssim_of(image, reference) == pytest.approx(expected["ssim"], abs=1e-12)
     assert mse(image, reference) == pytest.approx(expected["mse"], rel=1e-13)
+    together = score_all(image, reference)
+    assert together == {"mse": mse(image, reference), "psnr_db": psnr_db(image, reference), "ssim": ssim_of(image, reference)}
+
+
+def test_the_error_of_white_against_black_is_exact_however_large_they_are() -> None:
+    black = np.zeros((700, 800, 3), np.uint8)
+    assert mse(black, 255 - black) == 65025.0
+    assert mse(black[::2, 3:-4, 1], 255 - black[::2, 3:-4, 1]) == 65025.0
+    assert mse(black, 255.0 - black) == 65025.0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are let alone")
+def test_scoring_takes_no_new_memory_from_the_system_each_time() -> None:
+    code = """
+import resource, sys
+import numpy as np
+from metrics import score
+reference = np.random.default_rng(0).integers(0, 256, (320, 480, 3), np.uint8)
+image = reference[::-1].copy()
+taken = []
+for _ in range(6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    score(image, reference, scale=4, stored_channels=3)
+    taken.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(taken))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # The arrays of one scoring take up more than 3,000 pages.
+    assert int(done.stdout) < 300
 
 
 pictures_of_one_size = st.integers(1, 14).flatmap(
