@@ -15,10 +15,10 @@ from PIL import Image
 
 import upscalers
 from benchmark import jobs, maps
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.samples import SAMPLES, sample_path
 from benchmark.schema import Comparison
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError, UsageError
 
 SCALE = 4

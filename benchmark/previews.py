@@ -15,9 +15,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from benchmark import estimates
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan, default_precision
 from benchmark.schema import Comparison, Row
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError
 from core.files import write_atomically
 from core.settings import settings

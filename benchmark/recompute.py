@@ -6,13 +6,14 @@ import shlex
 from typing import cast
 
 import upscalers
-from benchmark import estimates, hub_datasets
+from benchmark import estimates
+from benchmark.datasets import hub
 from benchmark.degradation import DEFAULT_DOWNSCALE
 from benchmark.given_small import LR_SOURCE, Upload
-from benchmark.kept_pictures import ScoredPicture
-from benchmark.leaderboard import BASELINE, Entry, Ranking
 from benchmark.plan import Plan, default_precision
-from benchmark.run_plan import GIVEN
+from benchmark.ranking.leaderboard import BASELINE, Entry, Ranking
+from benchmark.runs.plan import GIVEN
+from benchmark.storage.kept_pictures import ScoredPicture
 from core.image import read_file
 from runtimes import RUNTIMES
 from runtimes.base import Precision
@@ -51,7 +52,7 @@ def command(ranking: Ranking, entry: Entry, picture: ScoredPicture) -> str:
 
 def _named(ranking: Ranking, picture: ScoredPicture) -> str:
     """What `--dataset` takes to find this set under this name."""
-    for hub_id in hub_datasets.SHORT_NAMES.values():
+    for hub_id in hub.SHORT_NAMES.values():
         if picture.root.name == hub_id.replace("/", "--"):
             return hub_id
     if picture.root.name != ranking.dataset and "--" in picture.root.name:

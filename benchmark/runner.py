@@ -21,9 +21,9 @@ from benchmark.scoring import Layers, score_more, score_row
 from benchmark.scoring_process import ScoringProcess
 from benchmark.timed_row import TimedRow
 from benchmark.timing import CancelledError, ContentionMeter, machine_lock
-from benchmark.worker import ModelKey
-from benchmark.worker_pool import LIGHT_RUNTIME, WorkerPool
-from benchmark.worker_process import STOPPED, CallFailedError, Model
+from benchmark.workers.pool import LIGHT_RUNTIME, WorkerPool
+from benchmark.workers.process import STOPPED, CallFailedError, Model
+from benchmark.workers.worker import ModelKey
 from core.errors import AppError
 from core.image import RGB8, resize_alpha
 from runtimes.base import Precision

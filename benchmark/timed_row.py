@@ -6,7 +6,7 @@ import upscalers
 from benchmark import estimates
 from benchmark.schema import Row
 from benchmark.timing import RUN_ONCE_ABOVE_S, ContentionMeter, median, percentile, wants_another_call
-from benchmark.worker_process import Model
+from benchmark.workers.process import Model
 
 
 @dataclass(eq=False)

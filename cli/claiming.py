@@ -10,7 +10,7 @@ from rich.table import Table
 from cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
-    from benchmark.claims import Verdict
+    from benchmark.ranking.claims import Verdict
 
 
 def claims(
@@ -19,11 +19,11 @@ def claims(
 ) -> None:
     """Hold published scores against measured ones: reproduced, not reproduced, or not measurable here, and why."""
     # It imports SQLAlchemy, which the other commands need not wait for.
-    from benchmark.claim_evidence import evidence
-    from benchmark.claims import judge, others, published
-    from benchmark.leaderboard import leaderboard
     from benchmark.presentation.claims import document, numbers
-    from benchmark.store import Store
+    from benchmark.ranking.claim_evidence import evidence
+    from benchmark.ranking.claims import judge, others, published
+    from benchmark.ranking.leaderboard import leaderboard
+    from benchmark.storage.store import Store
 
     with Store.open() as store:
         verdicts = judge(published(), evidence(leaderboard(store, run)), others())

@@ -16,11 +16,11 @@ import upscalers
 from benchmark import export, given, jobs
 from benchmark.degradation import DOWNSCALERS, crop_to_multiple
 from benchmark.given_small import Upload
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation import format, report
 from benchmark.regions import check_region, parse_region
 from benchmark.schema import Comparison, Row
+from benchmark.workers.local_engine import LocalEngine
 from cli.given import added_results, small_picture
 from cli.options import ImageFile, MoreMetrics, Options, PrecisionName, Runtime, Tile, parse_metrics, parse_options, parse_precision
 from cli.output import AsJson, make_folder, number, print_json, print_table, seconds

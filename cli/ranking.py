@@ -26,9 +26,9 @@ def leaderboard(
 ) -> None:
     """Rank upscalers by data set, scale and protocol; what was made under other conditions is never in one ranking."""
     # It imports SQLAlchemy, which the other commands need not wait for.
-    from benchmark.leaderboard import leaderboard as rank
     from benchmark.presentation import rankings as written
-    from benchmark.store import Store
+    from benchmark.ranking.leaderboard import leaderboard as rank
+    from benchmark.storage.store import Store
     from metrics import PROTOCOLS
 
     if protocol is not None:

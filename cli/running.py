@@ -12,11 +12,11 @@ from rich.table import Table
 
 import upscalers
 from benchmark.degradation import DOWNSCALERS
-from benchmark.local_engine import LocalEngine
 from benchmark.presentation import format
-from benchmark.ray_cluster import cluster_options
-from benchmark.run_pace import Pace
-from benchmark.run_plan import AUTO, GIVEN, RunPlan, check_name
+from benchmark.ray.cluster import cluster_options
+from benchmark.runs.pace import Pace
+from benchmark.runs.plan import AUTO, GIVEN, RunPlan, check_name
+from benchmark.workers.local_engine import LocalEngine
 from cli.options import MoreMetrics, Options, PrecisionName, Tile, parse_metrics, parse_options, parse_precision
 from cli.output import AsJson, number, print_json, print_table, seconds
 from core.errors import UsageError
@@ -25,8 +25,8 @@ from metrics import MORE
 from upscalers.spec import SCORED_SCALES
 
 if TYPE_CHECKING:
-    from benchmark.store import Store
-    from benchmark.store_records import Counts, StoredRun
+    from benchmark.storage.records import Counts, StoredRun
+    from benchmark.storage.store import Store
 
 TOLD_EVERY_S = 10.0
 """How often progress is told where there is no terminal."""
@@ -59,11 +59,11 @@ def run(
 ) -> None:
     """Run whole data sets; every result is saved as it comes, and the same command goes on after an interruption."""
     # It imports SQLAlchemy, which the other commands need not wait for.
-    from benchmark.dataset_sources import open_dataset
-    from benchmark.run_folder import working_on
-    from benchmark.run_summary import document
-    from benchmark.store import Store
-    from benchmark.store_records import EngineName, Execution
+    from benchmark.datasets.sources import open_dataset
+    from benchmark.runs.folder import working_on
+    from benchmark.runs.summary import document
+    from benchmark.storage.records import EngineName, Execution
+    from benchmark.storage.store import Store
 
     if name is not None:
         check_name(name)

@@ -10,8 +10,8 @@ from core.errors import StoreError
 
 def verify(as_json: AsJson = False) -> None:
     """Check that all saved results and pictures are there and as they were saved. Nothing is changed. Exit code 1: something is wrong."""
-    from benchmark.store import Store
-    from benchmark.verify import verify as look
+    from benchmark.storage.store import Store
+    from benchmark.storage.verify import verify as look
 
     try:
         with Store.open() as store:

@@ -15,8 +15,9 @@ def keep_freed_memory() -> bool:
     """Have this process keep blocks of some megabytes that it freed, and use them again.
 
     glibc's allocator begins by giving each block of more than 128 KiB back to the system. Arithmetic on arrays of a megabyte then
-    spends nearly half of its time on taking in new pages. It learns from the largest block that was ever freed, up to the limits
-    that are set here at once; so what is kept is no more than after a large picture. Source: mallopt(3).
+    spends nearly half of its time on taking in new pages, and a network in PyTorch takes in a gigabyte at each call. It learns from
+    the largest block that was ever freed, up to the limits that are set here at once; so what is kept is no more than after a large
+    picture. Source: mallopt(3).
 
     Returns whether the system has it (Linux with glibc).
     """

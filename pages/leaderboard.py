@@ -4,9 +4,9 @@ from collections import Counter
 
 import streamlit as st
 
-from benchmark.leaderboard import BASELINE, Ranking
 from benchmark.presentation.ranking_table import claims_table, ranking_table
 from benchmark.presentation.rankings import notes, title
+from benchmark.ranking.leaderboard import BASELINE, Ranking
 from core.errors import AppError
 from ui.entry_pictures import entry_pictures
 from ui.leaderboard import baseline_of, choose, downloads, filtered, key_of, pareto, rankings, verdicts

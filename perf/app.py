@@ -24,9 +24,9 @@ from playwright.sync_api import Browser
 
 import upscalers
 from benchmark import jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Row
+from benchmark.workers.local_engine import LocalEngine
 from perf.written import keep, machine_name
 from tests.browser.chromium import start_chromium
 from tests.browser.server import ROOT, start_app

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from PIL import Image
 
 import metrics
-from benchmark.datasets import open_folder
+from benchmark.datasets.dataset import open_folder
 from benchmark.degradation import crop_to_multiple, downscale
-from benchmark.local_engine import LocalEngine
-from benchmark.run_plan import RunPlan
-from benchmark.store import Store
+from benchmark.runs.plan import RunPlan
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
 from core.image import decode, encode_png, read_file
 
 UPSCALERS = ("bilinear", "bicubic", "lanczos")

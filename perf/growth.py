@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import upscalers
 from benchmark import jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Row
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError
 from core.settings import MIB
 from perf.written import keep, machine_name

@@ -36,11 +36,11 @@ def fill(folder: Path, rows: int) -> None:
     from PIL import Image
 
     import upscalers
-    from benchmark.cells import CellResult
-    from benchmark.datasets import open_folder
-    from benchmark.run_plan import RunPlan
+    from benchmark.datasets.dataset import open_folder
+    from benchmark.runs.cells import CellResult
+    from benchmark.runs.plan import RunPlan
     from benchmark.schema import ProtocolScores
-    from benchmark.store import Store
+    from benchmark.storage.store import Store
 
     ids = [spec.id for spec in upscalers.registry() if set(SCALES) <= set(spec.scales)]
     draw = np.random.default_rng(1)
@@ -52,8 +52,8 @@ def fill(folder: Path, rows: int) -> None:
     with Store.open() as store:
         from sqlalchemy import update
 
-        from benchmark.store_database import writing
-        from benchmark.store_tables import cells
+        from benchmark.storage.database import writing
+        from benchmark.storage.tables import cells
 
         run = store.create("perf", plan)
         with writing(store.engine) as connection:
@@ -83,9 +83,9 @@ def measure() -> None:
     """Time each step."""
     import logging
 
-    from benchmark import statistics
-    from benchmark.leaderboard import leaderboard
-    from benchmark.store import Store
+    from benchmark.ranking import statistics
+    from benchmark.ranking.leaderboard import leaderboard
+    from benchmark.storage.store import Store
     from tests.pages import run_page
     from ui.leaderboard import forget_rankings
 

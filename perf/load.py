@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import upscalers
 from benchmark import jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.timing import percentile
+from benchmark.workers.local_engine import LocalEngine
 from tests.browser.server import ROOT, start_app
 from tests.pictures import png, scene
 from tests.streamlit_client import Session

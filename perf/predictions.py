@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import upscalers
 from benchmark import estimates
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.regions import needs_region, region_at
 from benchmark.schema import Row
+from benchmark.workers.local_engine import LocalEngine
 from core.image import decode
 
 SCALE = 4

@@ -37,7 +37,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COMPARISONS
     with tempfile.TemporaryDirectory() as home, start_app(ROOT / "streamlit_app.py", {"UPSCALE_BENCH_HOME": home}) as app:
         server = psutil.Process(app.pid)
-        host = next(child for child in server.children() if "benchmark.worker_host" in child.cmdline())
+        host = next(child for child in server.children() if "benchmark.workers.host" in child.cmdline())
         processes = {"web server": server, "worker host": host}
         memory_mib: dict[str, list[float]] = {name: [] for name in processes}
         with Session(app.url) as visitor:

@@ -60,7 +60,7 @@ def _measure_all(spec: UpscalerSpec, scale: int, folder: Path, only: str | None)
 
 def _measured(upscaler_id: str, scale: int, runtime: str) -> tuple[float, float]:
     """MiB of one call beside the network and its pictures, and the same for each megapixel of the tile."""
-    from benchmark.worker import ModelBench, ModelKey
+    from benchmark.workers.worker import ModelBench, ModelKey
     from runtimes.base import usable_cores
     from upscalers.preparing import is_to_be_prepared, prepare
 

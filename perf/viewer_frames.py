@@ -21,8 +21,8 @@ from playwright.sync_api import Page
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmark.local_engine import LocalEngine  # noqa: E402 - the path is set above
 from benchmark.plan import Plan  # noqa: E402
+from benchmark.workers.local_engine import LocalEngine  # noqa: E402 - the path is set above
 from tests.browser.chromium import settle, start_chromium  # noqa: E402
 from tests.browser.server import start_app  # noqa: E402
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from core.errors import OutOfMemoryError, UnavailableError
+from core.memory import keep_freed_memory
 from core.settings import settings
 from runtimes.base import F32, NetworkSource, Placement, Runtime, Session
 
@@ -33,6 +34,9 @@ class TorchDevice:
             raise UnavailableError("f16 needs a GPU: choose f32 or bf16 on a CPU.")
         self.dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[placement.precision]
         torch.set_num_threads(placement.threads)
+        if self.device.type == "cpu":
+            # Else the same call takes up to 1.8 times as long, by chance of what the process freed before: perf/kept_memory.py.
+            keep_freed_memory()
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from core.weights import fetch, locate
 from tests.local_server import LocalServer
 
 if TYPE_CHECKING:
-    from benchmark.store import Store
+    from benchmark.storage.store import Store
 
 
 def outside_data(variable: str, what: str) -> str:
@@ -40,7 +40,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 def store() -> "Iterator[Store]":
     """The store of the home that a test has."""
     # It imports SQLAlchemy, which most tests need not wait for.
-    from benchmark.store import Store
+    from benchmark.storage.store import Store
 
     with Store.open() as opened:
         yield opened

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
+from benchmark.workers.local_engine import LocalEngine
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> float:

@@ -11,7 +11,7 @@ import signal
 import time
 from pathlib import Path
 
-from benchmark.store import Store
+from benchmark.storage.store import Store
 from core.errors import StoreError
 from tests.fakes import _fake
 from upscalers.base import Upscaler

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.datasets import open_folder
-from benchmark.local_engine import LocalEngine
-from benchmark.run_plan import RunPlan
-from benchmark.store import Store
-from benchmark.store_records import FinishedCell, StoredRun
-from benchmark.verify import Problem, verify
+from benchmark.datasets.dataset import open_folder
+from benchmark.runs.plan import RunPlan
+from benchmark.storage.records import FinishedCell, StoredRun
+from benchmark.storage.store import Store
+from benchmark.storage.verify import Problem, verify
+from benchmark.workers.local_engine import LocalEngine
 from tests.pictures import noise, png
 
 PLUGINS = "tests.fakes,tests.run_faults"

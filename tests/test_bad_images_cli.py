@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.workers.local_engine import LocalEngine
 from tests.engine_helpers import run
 from tests.test_bad_images import ACCEPTED, REFUSED
 

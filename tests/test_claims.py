@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import upscalers
-from benchmark.claims import Claim, Measured, Other, Verdict, judge, others, published, suspicions
+from benchmark.ranking.claims import Claim, Measured, Other, Verdict, judge, others, published, suspicions
 from metrics.protocol import PROTOCOLS
 
 CLAIM = Claim(

@@ -14,12 +14,12 @@ from PIL import Image
 
 import metrics
 from benchmark import export, jobs, scoring
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.table import table
 from benchmark.runner import ComparisonRun
 from benchmark.schema import Comparison, Row
-from benchmark.worker_pool import WorkerPool
+from benchmark.workers.local_engine import LocalEngine
+from benchmark.workers.pool import WorkerPool
 from metrics import lr_consistency, score_against_small
 from tests.engine_helpers import directory, run
 from tests.pictures import noise, png, scene

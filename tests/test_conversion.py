@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 import upscalers
-from benchmark.local_engine import Converting, LocalEngine
 from benchmark.plan import Plan
-from benchmark.store import Store
+from benchmark.storage.store import Store
 from benchmark.timing import machine_lock
+from benchmark.workers.local_engine import Converting, LocalEngine
 from core.errors import UnavailableError
 from runtimes import converted
 from runtimes.base import NetworkSource, Placement, Precision
@@ -198,7 +198,7 @@ import sys
 import numpy as np
 from benchmark.plan import Plan
 from benchmark.runner import model_key
-from benchmark.worker import ModelBench
+from benchmark.workers.worker import ModelBench
 import upscalers
 row = Plan(scale=4, upscaler_ids=[{COMPACT.upscaler!r}]).rows()[0]
 bench, key = ModelBench(), model_key(row, upscalers.get(row.upscaler))

@@ -17,12 +17,12 @@ from PIL import Image
 
 import upscalers
 from benchmark import estimates, export, jobs, model_files
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation import results
 from benchmark.presentation.table import table
 from benchmark.runner import ComparisonRun
-from benchmark.worker_pool import WorkerPool
+from benchmark.workers.local_engine import LocalEngine
+from benchmark.workers.pool import WorkerPool
 from core.errors import CheckCancelledError, ModelFileError, UsageError, WeightsError
 from core.image import RGB8
 from core.settings import settings

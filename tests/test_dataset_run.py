@@ -8,11 +8,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from benchmark import run_folder
-from benchmark.cells import CellResult
-from benchmark.local_engine import LocalEngine
-from benchmark.run_folder import working_on
-from benchmark.store import Store
+from benchmark.runs import folder as run_folder
+from benchmark.runs.cells import CellResult
+from benchmark.runs.folder import working_on
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import BusyError, UnknownIdError, UsageError
 from tests.engine_helpers import wait_until
 from tests.pictures import noise, png

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.dataset_reading import Reading, Readings
-from benchmark.dataset_sources import Source, find_source, find_source_below, folders_on_offer
-from benchmark.run_pace import Pace
+from benchmark.datasets.reading import Reading, Readings
+from benchmark.datasets.sources import Source, find_source, find_source_below, folders_on_offer
+from benchmark.runs.pace import Pace
 from core.errors import UsageError
 from tests.engine_helpers import wait_until
 from tests.run_helpers import make_set

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.datasets import UNREADABLE, Dataset, open_folder
+from benchmark.datasets.dataset import UNREADABLE, Dataset, open_folder
 from core.errors import UsageError
 from tests.pictures import noise, png
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 import upscalers
 from benchmark import estimates
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import UnavailableError, UsageError, WeightsError
 from core.image import RGB8
 from runtimes.base import Placement

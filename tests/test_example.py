@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 import upscalers
 from benchmark import example, jobs, keeping, maps
-from benchmark.local_engine import LocalEngine
 from benchmark.presentation.results import page_line, start_view
 from benchmark.samples import sample_path
 from benchmark.schema import Row
+from benchmark.workers.local_engine import LocalEngine
 from core.settings import settings
 from runtimes.base import Placement
 from tests.engine_helpers import wait_until

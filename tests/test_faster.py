@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import upscalers
-from benchmark.local_engine import Converting
 from benchmark.schema import Row
+from benchmark.workers.local_engine import Converting
 from tests import networks
 from tests.comparisons import row_of
 from upscalers.preparing import prepare

@@ -18,11 +18,11 @@ import upscalers
 from benchmark import export, given, jobs
 from benchmark.given_small import Upload
 from benchmark.labels import label_of
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.results import shown_pictures
 from benchmark.presentation.table import table
 from benchmark.schema import Comparison, Mode, Region, Row
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError, ImageError, UsageError
 from tests.engine_helpers import run
 from tests.pictures import noise, png, scene

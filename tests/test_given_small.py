@@ -9,11 +9,11 @@ from PIL import Image
 
 from benchmark import export, given_small, jobs
 from benchmark.given_small import Upload
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.results import shown_pictures
 from benchmark.presentation.table import table
 from benchmark.schema import Comparison, Region
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import ImageError, UsageError
 from tests.engine_helpers import directory, run, wait_until
 from tests.pictures import noise, png, scene

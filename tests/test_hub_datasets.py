@@ -9,9 +9,9 @@ import datasets
 import pytest
 from PIL import Image
 
-from benchmark.dataset_sources import open_dataset
-from benchmark.datasets import open_folder
-from benchmark.hub_datasets import dataset_id, fetch, write_rows
+from benchmark.datasets.dataset import open_folder
+from benchmark.datasets.hub import dataset_id, fetch, write_rows
+from benchmark.datasets.sources import open_dataset
 from core.errors import AppError, UsageError
 from tests.local_server import Answer, LocalServer
 from tests.pictures import noise, png

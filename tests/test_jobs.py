@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from benchmark import export, jobs, keeping
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError, UsageError
 from core.settings import settings
 from tests.engine_helpers import run

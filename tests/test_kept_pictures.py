@@ -12,13 +12,14 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from benchmark import comparison_index, jobs, kept_pictures, recompute
-from benchmark.cells import CellResult
-from benchmark.kept_pictures import ScoredPicture
-from benchmark.leaderboard import Entry, Ranking, leaderboard
-from benchmark.local_engine import LocalEngine
+from benchmark import jobs, recompute
+from benchmark.ranking.leaderboard import Entry, Ranking, leaderboard
+from benchmark.runs.cells import CellResult
 from benchmark.schema import ProtocolScores
-from benchmark.store import Store
+from benchmark.storage import comparison_index, kept_pictures
+from benchmark.storage.kept_pictures import ScoredPicture
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
 from tests.engine_helpers import wait_until
 from tests.pictures import noise, png
 from tests.run_helpers import compute, make_set, plan_of, run_command
@@ -148,8 +149,8 @@ def test_nothing_but_the_stores_own_pictures_can_be_fetched(store: Store, folder
     # A row that names something else than a hash, as a damaged store may, gives no file either.
     from sqlalchemy import update
 
-    from benchmark.store_database import writing
-    from benchmark.store_tables import cells
+    from benchmark.storage.database import writing
+    from benchmark.storage.tables import cells
 
     with writing(store.engine) as connection:
         connection.execute(update(cells).values(output_sha256="../../secret"))

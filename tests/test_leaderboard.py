@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from benchmark.cells import CellResult
-from benchmark.leaderboard import Entry, Ranking, leaderboard
 from benchmark.presentation import rankings as written
-from benchmark.run_plan import RunPlan
-from benchmark.run_summary import measured
+from benchmark.ranking.leaderboard import Entry, Ranking, leaderboard
+from benchmark.runs.cells import CellResult
+from benchmark.runs.plan import RunPlan
+from benchmark.runs.summary import measured
 from benchmark.schema import ProtocolScores
-from benchmark.store import Store
+from benchmark.storage.store import Store
 from core.errors import UsageError
 from tests.run_helpers import make_set, plan_of, run_command
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from benchmark.leaderboard import leaderboard
-from benchmark.store import Store
+from benchmark.ranking.leaderboard import leaderboard
+from benchmark.storage.store import Store
 from tests.run_helpers import compute, make_set, plan_of
 from ui.leaderboard import _front, key_of
 
@@ -79,7 +79,7 @@ def test_a_click_on_a_point_chooses_its_upscaler(measured: Store) -> None:
 
 
 def test_a_damaged_store_is_one_line(measured: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.store_database import path
+    from benchmark.storage.database import path
 
     measured.close()
     for file in path().parent.glob(f"{path().name}-*"):

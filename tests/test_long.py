@@ -13,8 +13,8 @@ from PIL import Image
 
 import upscalers
 from benchmark import jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.workers.local_engine import LocalEngine
 from tests.engine_helpers import run, wait_until
 from tests.pictures import png, scene
 

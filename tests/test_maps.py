@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.local_engine import LocalEngine
 from benchmark.maps import BAND_ROWS, COLOURS, FULL_LEVELS, disagreement_map, disagreement_path, error_map, error_path
 from benchmark.plan import Plan
 from benchmark.presentation.results import shown_maps
 from benchmark.presentation.table import order_note
+from benchmark.workers.local_engine import LocalEngine
 from tests.engine_helpers import directory, run
 from tests.pictures import png, scene
 

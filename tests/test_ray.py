@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import ray_cluster
-from benchmark.local_engine import LocalEngine
-from benchmark.ray_actor import BenchActor, Node, check_node
-from benchmark.ray_cluster import LOOPBACK, connect, is_open, protect_token
-from benchmark.store import Store
+from benchmark.ray import cluster as ray_cluster
+from benchmark.ray.actor import BenchActor, Node, check_node
+from benchmark.ray.cluster import LOOPBACK, connect, is_open, protect_token
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import UnavailableError, UsageError
 from tests.run_helpers import PLUGINS, cells_of, compute, make_set, plan_of, problems, substance
 
@@ -78,7 +78,7 @@ def test_a_run_survives_the_loss_of_a_node_with_the_local_scores_to_the_digit(to
 
 def node() -> Node:
     """This machine, as an actor on it would tell."""
-    from benchmark.ray_actor import code_sha256, versions
+    from benchmark.ray.actor import code_sha256, versions
 
     return Node("ab12", "elsewhere", 1, code_sha256(), versions(), {})
 
@@ -97,8 +97,8 @@ def test_a_node_like_this_one_is_taken_and_one_with_other_libraries_or_code_refu
 
 def test_an_actor_reads_nothing_but_what_it_is_sent() -> None:
     # Its class travels by name: what it needs must be importable on a node without the driver's script.
-    code = "import benchmark.ray_actor, sys; print([name for name in ('ray', 'torch', 'sqlalchemy') if name in sys.modules])"
-    assert BenchActor.__module__ == "benchmark.ray_actor"
+    code = "import benchmark.ray.actor, sys; print([name for name in ('ray', 'torch', 'sqlalchemy') if name in sys.modules])"
+    assert BenchActor.__module__ == "benchmark.ray.actor"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

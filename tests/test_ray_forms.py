@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import upscalers
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
-from benchmark.ray_actor import BenchActor
-from benchmark.ray_cluster import LOOPBACK
-from benchmark.ray_forms import Form, read_form
+from benchmark.ray.actor import BenchActor
+from benchmark.ray.cluster import LOOPBACK
+from benchmark.ray.forms import Form, read_form
 from benchmark.runner import model_key
-from benchmark.store import Store
-from benchmark.worker import Loaded, ModelKey
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
+from benchmark.workers.worker import Loaded, ModelKey
 from core.settings import settings
 from runtimes.conversion import convert
 from tests import networks

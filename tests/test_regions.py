@@ -12,10 +12,10 @@ from PIL import Image
 
 import upscalers
 from benchmark import estimates, jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.regions import check_region, needs_region, parse_region, region_at
 from benchmark.schema import Region
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import UsageError
 from tests.engine_helpers import directory, run
 from tests.pictures import png, scene

@@ -11,9 +11,9 @@ from PIL import Image
 
 import upscalers
 from benchmark import jobs
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison, Row
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import UsageError
 from runtimes.tiling import Tiling, plan_tiles
 from tests.engine_helpers import directory, run, wait_until

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmark.store import Store
+from benchmark.storage.store import Store
 from tests.engine_helpers import wait_until
 from tests.run_helpers import PLUGINS, command, make_set, problems, run_command, substance
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.run_lanes import entry_of, plan_lanes
+from benchmark.runs.lanes import entry_of, plan_lanes
 from benchmark.schema import Row
-from benchmark.store_records import WaitingCell
+from benchmark.storage.records import WaitingCell
 
 
 def cell(

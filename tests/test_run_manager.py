@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.jobs import SERVER_STOPPED
-from benchmark.local_engine import LocalEngine
-from benchmark.run_folder import folder_of, working_on
-from benchmark.run_manager import RunManager
-from benchmark.run_overview import RunView
-from benchmark.store import Store
-from benchmark.store_records import Execution
+from benchmark.runs.folder import folder_of, working_on
+from benchmark.runs.manager import RunManager
+from benchmark.runs.overview import RunView
+from benchmark.storage.records import Execution
+from benchmark.storage.store import Store
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError, BusyError
 from tests.engine_helpers import wait_until
 from tests.run_helpers import PLUGINS, command, make_set, plan_of, problems, run_command, substance
@@ -124,7 +124,7 @@ def test_a_run_that_is_just_being_prepared_when_the_server_ends_is_not_begun(
 ) -> None:
     plan = plan_of(make_set(tmp_path / "set", 1))
     store.create("test", plan)
-    monkeypatch.setattr("benchmark.run_manager._plan_again", lambda *_: manager.close() or plan)
+    monkeypatch.setattr("benchmark.runs.manager._plan_again", lambda *_: manager.close() or plan)
     manager.go_on("test")
     wait_until(lambda: manager._worker is None)
     manager.go_on("test")

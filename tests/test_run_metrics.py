@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.leaderboard import leaderboard
 from benchmark.presentation.ranking_table import ranking_table
-from benchmark.store import Store
+from benchmark.ranking.leaderboard import leaderboard
+from benchmark.storage.store import Store
 from core.errors import UsageError
 from tests.paper_metrics import gmsd
 from tests.pictures import noise, png, scene

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.run_plan import RunPlan
+from benchmark.runs.plan import RunPlan
 from tests.run_helpers import PLUGINS, make_set, plan_of
 
 

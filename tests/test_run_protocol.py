@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.run_plan import GIVEN
-from benchmark.run_summary import document
-from benchmark.store import Store
+from benchmark.runs.plan import GIVEN
+from benchmark.runs.summary import document
+from benchmark.storage.store import Store
 from tests.run_helpers import compute, plan_of, problems, run_command
 
 INTERPOLATORS = ("nearest", "bilinear", "bicubic", "lanczos")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.cells import CellResult, PictureTask
-from benchmark.dataset_run import DatasetRun
-from benchmark.model_pool import HasProcess
-from benchmark.store import Store
-from benchmark.worker import Loaded, ModelKey
-from benchmark.worker_process import CallFailedError
+from benchmark.runs.cells import CellResult, PictureTask
+from benchmark.runs.dataset_run import DatasetRun
+from benchmark.storage.store import Store
+from benchmark.workers.model_pool import HasProcess
+from benchmark.workers.process import CallFailedError
+from benchmark.workers.worker import Loaded, ModelKey
 from tests.run_helpers import PLUGINS, make_set, plan_of
 
 STEP_S = 0.1
@@ -108,8 +108,8 @@ def test_when_a_node_is_lost_the_workers_that_are_left_make_room_for_the_first(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPSCALE_BENCH_PLUGINS", PLUGINS)
-    monkeypatch.setattr("benchmark.dataset_run.STEP_S", STEP_S)
-    monkeypatch.setattr("benchmark.run_workers.MESSAGE_S", 0.0)
+    monkeypatch.setattr("benchmark.runs.dataset_run.STEP_S", STEP_S)
+    monkeypatch.setattr("benchmark.runs.workers.MESSAGE_S", 0.0)
     run = store.create("test", plan_of(make_set(tmp_path / "set", 20), upscaler_ids=("fake-good",)))
     events: list[dict[str, Any]] = []
     pool = Nodes()

@@ -11,11 +11,11 @@ from streamlit.testing.v1.element_tree import Button
 import upscalers
 from benchmark import estimates
 from benchmark.presentation.runs import failures_table, progress_line, run_card
-from benchmark.run_overview import RunView
-from benchmark.run_plan import RunPlan
-from benchmark.store import Store
-from benchmark.store_overview import FailedCell
-from benchmark.store_records import Counts, Execution, StoredRun
+from benchmark.runs.overview import RunView
+from benchmark.runs.plan import RunPlan
+from benchmark.storage.overview import FailedCell
+from benchmark.storage.records import Counts, Execution, StoredRun
+from benchmark.storage.store import Store
 from tests.run_helpers import PLUGINS, make_set, plan_of
 from ui import state
 
@@ -89,7 +89,7 @@ def ordered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunPlan, Execution]]:
     """What the page asks the server for; nothing is computed."""
     asked: list[tuple[RunPlan, Execution]] = []
     monkeypatch.setenv("UPSCALE_BENCH_PLUGINS", PLUGINS)
-    monkeypatch.setattr("benchmark.run_manager.RunManager.start", lambda _, *order: asked.append(order))
+    monkeypatch.setattr("benchmark.runs.manager.RunManager.start", lambda _, *order: asked.append(order))
     return asked
 
 
@@ -179,7 +179,7 @@ def test_a_score_or_a_cluster_that_can_not_be_had_says_why(
     assert not start_button(app).disabled
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
     assert "The cluster that RAY_ADDRESS names." in captions(app.run())
-    monkeypatch.setattr("benchmark.ray_cluster.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("benchmark.ray.cluster.importlib.util.find_spec", lambda _: None)
     assert captions(app.run()).count("Ray is not installed: pip install -r requirements-ray.txt") == 2
     assert start_button(app).disabled
 

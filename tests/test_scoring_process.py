@@ -18,7 +18,6 @@ from PIL import Image
 import metrics
 from benchmark import export, given, jobs, scoring_process
 from benchmark.given_small import Upload
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.results import status_line
 from benchmark.presentation.table import table
@@ -27,7 +26,8 @@ from benchmark.runner import ComparisonRun
 from benchmark.schema import Comparison, ProtocolScores
 from benchmark.scoring_process import Request, ScoringProcess
 from benchmark.timing import CancelledError
-from benchmark.worker_pool import WorkerPool
+from benchmark.workers.local_engine import LocalEngine
+from benchmark.workers.pool import WorkerPool
 from core.errors import UnknownIdError, UsageError
 from tests.engine_helpers import directory, run, wait_until
 from tests.pictures import noise, png, scene

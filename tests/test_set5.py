@@ -7,8 +7,8 @@ from statistics import fmean
 
 import pytest
 
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
+from benchmark.workers.local_engine import LocalEngine
 from tests.engine_helpers import run
 
 INTERPOLATORS = ("nearest", "bilinear", "bicubic", "lanczos")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics import Mean, compare, holm, mean
+from benchmark.ranking.statistics import Mean, compare, holm, mean
 
 
 def drawn(count: int, center: float, spread: float, seed: int) -> list[float]:

@@ -20,15 +20,16 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
-from benchmark import comparison_index, jobs, store_database
-from benchmark.cells import CellResult
-from benchmark.datasets import open_folder
+from benchmark import jobs
+from benchmark.datasets.dataset import open_folder
 from benchmark.plan import Plan
-from benchmark.run_plan import RunPlan
+from benchmark.runs.cells import CellResult
+from benchmark.runs.plan import RunPlan
 from benchmark.schema import ProtocolScores
-from benchmark.store import Store
-from benchmark.store_records import Counts, Execution, StoredRun
-from benchmark.store_tables import HEAD, cells, metadata
+from benchmark.storage import comparison_index, database
+from benchmark.storage.records import Counts, Execution, StoredRun
+from benchmark.storage.store import Store
+from benchmark.storage.tables import HEAD, cells, metadata
 from core.errors import StoreError, UsageError
 from tests.pictures import noise, png
 
@@ -84,10 +85,10 @@ def test_a_result_that_arrives_twice_changes_nothing(pictures: Path, store: Stor
 
 def test_the_same_cell_can_not_be_planned_twice_in_a_run(pictures: Path, store: Store) -> None:
     store.create("trees", plan_of(pictures))
-    with store_database.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         planned = dict(connection.execute(cells.select()).mappings().first() or {})
     del planned["id"]
-    with pytest.raises(IntegrityError), store_database.writing(store.engine) as connection:
+    with pytest.raises(IntegrityError), database.writing(store.engine) as connection:
         connection.execute(insert(cells).values(planned))
 
 
@@ -159,15 +160,15 @@ def test_the_comparisons_of_the_app_are_indexed_and_left_alone(store: Store, tmp
 
 
 def test_the_migrations_give_the_tables_that_the_code_uses(store: Store) -> None:
-    with store_database.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     config = Config()
-    config.set_main_option("script_location", str(store_database.MIGRATIONS))
+    config.set_main_option("script_location", str(database.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
 def test_a_commit_waits_for_the_disk(store: Store) -> None:
-    with store_database.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "busy_timeout")]
     assert settings == ["wal", 2, 30_000]
 
@@ -179,12 +180,12 @@ def test_the_tables_can_be_made_by_postgresql() -> None:
 
 def test_a_store_of_a_newer_version_is_refused_and_not_touched(store: Store) -> None:
     store.close()
-    with closing(sqlite3.connect(store_database.path())) as connection, connection:
+    with closing(sqlite3.connect(database.path())) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    before = store_database.path().read_bytes()
+    before = database.path().read_bytes()
     with pytest.raises(StoreError, match="comes from a newer version"):
         Store.open()
-    assert store_database.path().read_bytes() == before
+    assert database.path().read_bytes() == before
 
 
 def _overwrite_a_page(path: Path) -> None:
@@ -203,12 +204,12 @@ def _overwrite_a_page(path: Path) -> None:
 def test_a_damaged_store_is_refused_and_kept(pictures: Path, store: Store, damage: Callable[[Path], object], text: str) -> None:
     store.create("trees", plan_of(pictures))
     store.close()
-    damage(store_database.path())
-    before = store_database.path().read_bytes()
+    damage(database.path())
+    before = database.path().read_bytes()
     with pytest.raises(StoreError, match=text) as refused:
         Store.open()
     assert "\n" not in str(refused.value)
-    assert store_database.path().read_bytes() == before
+    assert database.path().read_bytes() == before
 
 
 def _in_a_fork(work: Callable[[], str]) -> str:
@@ -263,18 +264,18 @@ def test_a_full_disk_loses_nothing_that_was_saved_and_says_so(pictures: Path, st
         store.save(many, FACTS)
     event.remove(store.engine, "checkout", limit)
     store.close()
-    with Store.open() as again, store_database.reading(again.engine) as connection:
+    with Store.open() as again, database.reading(again.engine) as connection:
         assert again.counts(run).done == 1
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         assert again.counts(run).waiting == 5
 
 
 def test_a_writer_that_waits_too_long_says_so_and_nothing_is_lost(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_database, "LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.2)
     with Store.open() as store:
         run = store.create("trees", plan_of(pictures))
         result = result_of(store, run)
-        with closing(sqlite3.connect(store_database.path())) as other:
+        with closing(sqlite3.connect(database.path())) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="another program has been writing"):
                 store.save([result], FACTS)
@@ -308,7 +309,7 @@ def test_programs_that_read_and_write_in_turns_wait_for_each_other(pictures: Pat
 
 @pytest.mark.parametrize("statement", [1, 4, 9, 12, 14, 20])
 def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) -> None:
-    path = store_database.path()
+    path = database.path()
 
     def killed() -> str:
         seen = 0
@@ -319,14 +320,14 @@ def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) 
             if seen == statement:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        made = store_database.create_engine
+        made = database.create_engine
 
         def counting(*arguments, **options):
             engine = made(*arguments, **options)
             event.listen(engine, "after_cursor_execute", count)
             return engine
 
-        store_database.create_engine = counting
+        database.create_engine = counting
         Store.open().close()
         return f"ended after {seen} statements"
 
@@ -346,14 +347,14 @@ def test_a_migration_that_is_killed_leaves_all_of_it_or_nothing(statement: int) 
 def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
     later = tmp_path / "migrations"
-    shutil.copytree(store_database.MIGRATIONS, later)
+    shutil.copytree(database.MIGRATIONS, later)
     (later / "versions" / "9999_later.py").write_text(
         f"import os\nimport sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '9999', '{HEAD}'\n"
         "def upgrade():\n    op.create_table('extra', sa.Column('id', sa.Integer()))\n"
         "    os.environ.get('FAIL') and os._exit(9)\n    op.add_column('run', sa.Column('note', sa.Text()))\n"
     )
-    monkeypatch.setattr(store_database, "MIGRATIONS", later)
-    monkeypatch.setattr(store_database, "HEAD", "9999")
+    monkeypatch.setattr(database, "MIGRATIONS", later)
+    monkeypatch.setattr(database, "HEAD", "9999")
     monkeypatch.setenv("FAIL", "1")
 
     def opened() -> str:
@@ -361,7 +362,7 @@ def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, t
         return "opened"
 
     def schema() -> str:
-        with closing(sqlite3.connect(store_database.path())) as connection:
+        with closing(sqlite3.connect(database.path())) as connection:
             return " ".join(sql or "" for (sql,) in connection.execute("SELECT sql FROM sqlite_master"))
 
     before = schema()
@@ -374,10 +375,10 @@ def test_an_older_store_is_brought_up_to_date_or_stays_as_it_was(store: Store, t
 
 
 def test_runs_of_before_are_computed_as_their_last_result_was(own_home: Path) -> None:
-    engine = store_database.create_engine(f"sqlite:///{store_database.path()}")
-    store_database.migrate(engine, "0001")
+    engine = database.create_engine(f"sqlite:///{database.path()}")
+    database.migrate(engine, "0001")
     engine.dispose()
-    with closing(sqlite3.connect(store_database.path())) as connection:
+    with closing(sqlite3.connect(database.path())) as connection:
         for run_id in (1, 2, 3):
             values = (run_id, f"run {run_id}", '{"lr": "auto"}', "f" * 64, "stopped", "2026-11-01T00:00:00+00:00")
             connection.execute("INSERT INTO run (id, name, request, request_sha256, state, created_at) VALUES (?, ?, ?, ?, ?, ?)", values)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.presentation.facts import is_link
 from benchmark.presentation.use_model import use_of
 from benchmark.schema import GivenFile
+from benchmark.workers.local_engine import LocalEngine
 from tests.comparisons import row_of
 from tests.engine_helpers import directory, run
 from tests.pictures import png, scene

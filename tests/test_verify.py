@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import delete, update
 
 from benchmark import jobs
-from benchmark.run_folder import working_on
-from benchmark.run_plan import RunPlan
-from benchmark.store import Store
-from benchmark.store_database import writing
-from benchmark.store_records import StoredRun
-from benchmark.store_tables import cells, scores
-from benchmark.verify import verify
+from benchmark.runs.folder import working_on
+from benchmark.runs.plan import RunPlan
+from benchmark.storage.database import writing
+from benchmark.storage.records import StoredRun
+from benchmark.storage.store import Store
+from benchmark.storage.tables import cells, scores
+from benchmark.storage.verify import verify
 from tests.comparisons import row_of
 from tests.comparisons import store as store_comparison
 from tests.pictures import noise

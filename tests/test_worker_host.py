@@ -14,10 +14,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.schema import Comparison, Row
 from benchmark.timing import machine_lock
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import BusyError
 from tests.engine_helpers import directory, run, wait_until
 from tests.fakes import repeat_pixels

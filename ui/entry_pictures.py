@@ -5,15 +5,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from benchmark import kept_pictures, recompute
-from benchmark.kept_pictures import ScoredPicture, worst_first
-from benchmark.leaderboard import Entry, Ranking
+from benchmark import recompute
 from benchmark.presentation.format import number, seconds
 from benchmark.presentation.ranking_table import pictures_table
 from benchmark.presentation.results import NAMES_HIDDEN
 from benchmark.presentation.table import KINDS
 from benchmark.presentation.viewer import Shown
-from benchmark.store import Store
+from benchmark.ranking.leaderboard import Entry, Ranking
+from benchmark.storage import kept_pictures
+from benchmark.storage.kept_pictures import ScoredPicture, worst_first
+from benchmark.storage.store import Store
 from core.errors import AppError
 from ui.image_route import original_url, result_url
 from ui.leaderboard import key_of

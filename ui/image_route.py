@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from benchmark import jobs, kept_pictures, parts
-from benchmark.kept_pictures import ScoredPicture
+from benchmark import jobs, parts
 from benchmark.presentation import report
-from benchmark.store import Store
+from benchmark.storage import kept_pictures
+from benchmark.storage.kept_pictures import ScoredPicture
+from benchmark.storage.store import Store
 from core.errors import AppError, UsageError
 
 HEADERS = {
@@ -88,7 +89,7 @@ def original_url(picture: ScoredPicture) -> str:
 
 # Not `async`: it reads, decodes and codes a picture.
 def _original(request: Request) -> Response:
-    """Answer `/originals/{picture_id}/{name}`; see `benchmark.kept_pictures.original_png`."""
+    """Answer `/originals/{picture_id}/{name}`; see `benchmark.storage.kept_pictures.original_png`."""
     try:
         with Store.open(checked=False) as store:
             png = kept_pictures.original_png(store, request.path_params["picture_id"], request.path_params["name"])

@@ -8,13 +8,13 @@ import altair as alt
 import streamlit as st
 
 import upscalers
-from benchmark.claim_evidence import evidence
-from benchmark.claims import Verdict, judge, others, published
-from benchmark.leaderboard import BASELINE, Entry, Ranking, leaderboard
 from benchmark.presentation import rankings as written
 from benchmark.presentation.table import KINDS
-from benchmark.store import Store
-from benchmark.store_database import path
+from benchmark.ranking.claim_evidence import evidence
+from benchmark.ranking.claims import Verdict, judge, others, published
+from benchmark.ranking.leaderboard import BASELINE, Entry, Ranking, leaderboard
+from benchmark.storage.database import path
+from benchmark.storage.store import Store
 
 PICK = "pick"
 """Name of the chart's selection."""

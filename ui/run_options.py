@@ -6,8 +6,8 @@ from typing import Any, cast, get_args
 
 import streamlit as st
 
-from benchmark import ray_cluster
-from benchmark.store_records import ENGINES, MAX_WORKERS, EngineName
+from benchmark.ray import cluster as ray_cluster
+from benchmark.storage.records import ENGINES, MAX_WORKERS, EngineName
 from core.settings import settings
 from runtimes import RUNTIMES
 from runtimes.base import Precision
@@ -25,7 +25,7 @@ OWN_CLUSTER = "A cluster on this machine that lasts as long as the run; RAY_ADDR
 
 
 def upscaler_options(specs: Sequence[UpscalerSpec]) -> dict[str, Any]:
-    """How the upscalers run, as fields of a `benchmark.run_plan.RunPlan`."""
+    """How the upscalers run, as fields of a `benchmark.runs.plan.RunPlan`."""
     with st.popover("Options", width="stretch"):
         runtimes = st.pills(
             "Runtimes",
@@ -68,7 +68,7 @@ def upscaler_options(specs: Sequence[UpscalerSpec]) -> dict[str, Any]:
 
 
 def more() -> tuple[dict[str, Any], int, EngineName]:
-    """Repeats and more scores, as fields of a `benchmark.run_plan.RunPlan`, then workers and engine."""
+    """Repeats and more scores, as fields of a `benchmark.runs.plan.RunPlan`, then workers and engine."""
     with st.popover("More", width="stretch"):
         metrics = metric_choice(key="run metrics")
         repeats = st.number_input(

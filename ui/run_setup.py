@@ -8,17 +8,17 @@ from pathlib import Path
 import streamlit as st
 
 import upscalers
-from benchmark import ray_cluster
-from benchmark.dataset_reading import Reading
-from benchmark.dataset_sources import Source, find_source, find_source_below, folders_on_offer
-from benchmark.datasets import Dataset
+from benchmark.datasets.dataset import Dataset
+from benchmark.datasets.reading import Reading
+from benchmark.datasets.sources import Source, find_source, find_source_below, folders_on_offer
 from benchmark.degradation import DEFAULT_DOWNSCALE, DOWNSCALERS
 from benchmark.presentation.format import plain, seconds
 from benchmark.presentation.runs import unusual_words
-from benchmark.run_forecast import Forecast, forecast
-from benchmark.run_overview import RunView
-from benchmark.run_plan import AUTO, GIVEN, RunPlan
-from benchmark.store_records import EngineName, Execution
+from benchmark.ray import cluster as ray_cluster
+from benchmark.runs.forecast import Forecast, forecast
+from benchmark.runs.overview import RunView
+from benchmark.runs.plan import AUTO, GIVEN, RunPlan
+from benchmark.storage.records import EngineName, Execution
 from core.addresses import is_own
 from core.errors import AppError
 from core.settings import settings

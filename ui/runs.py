@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from benchmark.presentation.runs import failures_table, run_card, shares_table
-from benchmark.run_overview import RunView
+from benchmark.runs.overview import RunView
 from core.errors import AppError
 from ui.run_setup import is_own_server
 from ui.state import ROOT, runs

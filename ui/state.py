@@ -14,10 +14,10 @@ import upscalers
 from benchmark import jobs
 from benchmark.additions import Additions
 from benchmark.downloads import Downloads
-from benchmark.local_engine import LocalEngine
 from benchmark.plan import Plan
 from benchmark.samples import SAMPLES, sample_path
 from benchmark.schema import Comparison
+from benchmark.workers.local_engine import LocalEngine
 from core.errors import AppError
 from core.image import Picture, decode, safe_stem
 from core.settings import settings
@@ -25,8 +25,8 @@ from upscalers.parameters import DEFAULT_SEED
 from upscalers.spec import SCORED_SCALES
 
 if TYPE_CHECKING:
-    from benchmark.dataset_reading import Readings
-    from benchmark.run_manager import RunManager
+    from benchmark.datasets.reading import Readings
+    from benchmark.runs.manager import RunManager
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = "Yours"
@@ -56,7 +56,7 @@ def additions() -> Additions:
 def runs() -> "RunManager":
     """The dataset runs of this server: whoever opens the page sees them."""
     # SQLAlchemy is of no use to those who only compare.
-    from benchmark.run_manager import RunManager
+    from benchmark.runs.manager import RunManager
 
     return RunManager(engine())
 
@@ -64,7 +64,7 @@ def runs() -> "RunManager":
 @functools.cache
 def readings() -> "Readings":
     """The data sets that visitors of this server look at."""
-    from benchmark.dataset_reading import Readings
+    from benchmark.datasets.reading import Readings
 
     return Readings()
 

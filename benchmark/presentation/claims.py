@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.claims import PARAMETERS, Verdict
 from benchmark.presentation.format import number
+from benchmark.ranking.claims import PARAMETERS, Verdict
 
 SCORES = {"psnr_db": "PSNR dB", "ssim": "SSIM", PARAMETERS: "parameters"}
 DIGITS = {"psnr_db": 2, "ssim": 4, PARAMETERS: 0}

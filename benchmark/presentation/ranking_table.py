@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from benchmark.claims import Verdict
-from benchmark.kept_pictures import worst_first
-from benchmark.leaderboard import Entry, Ranking
 from benchmark.presentation.claims import numbers
 from benchmark.presentation.rankings import cells, headings, metrics_of
 from benchmark.presentation.table import KINDS
+from benchmark.ranking.claims import Verdict
+from benchmark.ranking.leaderboard import Entry, Ranking
+from benchmark.storage.kept_pictures import worst_first
 
 HIDDEN = ("aim",)
 """Columns that the page does not show: its rows stand under their aim."""

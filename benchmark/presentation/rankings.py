@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.leaderboard import BASELINE, Entry, Ranking
-from benchmark.statistics import Mean
+from benchmark.ranking.leaderboard import BASELINE, Entry, Ranking
+from benchmark.ranking.statistics import Mean
 from metrics import METRICS, MORE
 
 HEADINGS = (

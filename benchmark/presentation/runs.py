@@ -6,10 +6,10 @@ from typing import Any
 
 import upscalers
 from benchmark.presentation.format import minute, seconds
-from benchmark.run_overview import RunView, State
-from benchmark.run_plan import AUTO, GIVEN
-from benchmark.store_overview import FailedCell, Share
-from benchmark.store_records import Execution
+from benchmark.runs.overview import RunView, State
+from benchmark.runs.plan import AUTO, GIVEN
+from benchmark.storage.overview import FailedCell, Share
+from benchmark.storage.records import Execution
 from metrics import MORE
 
 STATES: dict[State, str] = {

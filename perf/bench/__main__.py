@@ -28,6 +28,8 @@ from environments import python_of  # noqa: E402
 from report import Measured  # noqa: E402
 
 import upscalers  # noqa: E402
+from core.memory import KEPT_BLOCK_MIB  # noqa: E402
+from core.settings import MIB  # noqa: E402
 from perf.written import put_into_readme  # noqa: E402
 
 REST_S = 0.25
@@ -36,6 +38,8 @@ MATRIX_SIDE = 2048
 LONG_ENOUGH_S, MOST_ROUNDS = 40.0, 25
 """Cases of short calls go on for so long, up to so many rounds."""
 PICTURE = "picture.npy"
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(KEPT_BLOCK_MIB * MIB), "MALLOC_TRIM_THRESHOLD_": str(2 * KEPT_BLOCK_MIB * MIB)}
+"""As `core.memory.keep_freed_memory`, for processes that know nothing of it."""
 
 
 class Process:
@@ -47,6 +51,7 @@ class Process:
         arguments = fixed | contender.arguments
         command = [str(python_of(contender.environment, folder)), str(HERE / "contender.py"), contender.kind, json.dumps(arguments)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment |= KEPT_MEMORY if contender.keeps_memory else {}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
@@ -181,7 +186,7 @@ def main() -> int:
     table = report.write(runs[0], options.device)
     print(f"written to {table}")
     if options.twice:
-        print(report.agreement(*runs))
+        print(report.agreement(chosen, *runs))
     if options.readme:
         put_into_readme("bench", table.read_text(encoding="utf-8"))
     return int(any(not row["same_picture"] for document in runs[0] for row in document["contenders"] if row["same_picture"] is not None))

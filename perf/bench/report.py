@@ -127,19 +127,21 @@ def write(found: list[dict[str, Any]], device: str) -> Path:
     versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "opencv-contrib-python-headless") if facts.get(name))
     head = (
         f"{machine_name(device)}, {versions}; its matrix rate (f32) meanwhile {min(rates):.0f} to {max(rates):.0f} GFLOP/s. "
-        "Calls were made in turn; ratios and shares are of the fastest. The difference is to the way that has none, in levels of 255.\n\n"
+        "Calls were made in turn; ratios and shares are of the fastest. The difference is to the way that has none, in levels of 255. "
+        "Memory that a process frees is kept by it, but for the rows “as it comes”: there glibc decides by what was freed before, and the "
+        "same call can take 1.8 times as long in one process as in another.\n\n"
     )
     table.write_text(head + HEAD + "\n".join(lines(case) for case in found) + "\n", encoding="utf-8")
     return table
 
 
-def agreement(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
-    """How well the ratios of two runs agree."""
+def agreement(cases: list[Case], first: list[dict[str, Any]], second: list[dict[str, Any]]) -> str:
+    """How well the ratios of two runs agree; those of contenders whose speed is left to chance are not looked at."""
     moved = [
-        (abs(b["ratio"] / a["ratio"] - 1), case["case"], a["name"])
-        for case, again in zip(first, second, strict=True)
-        for a, b in zip(case["contenders"], again["contenders"], strict=True)
-        if a.get("ratio") and b.get("ratio")
+        (abs(b["ratio"] / a["ratio"] - 1), case.id, a["name"])
+        for case, once, again in zip(cases, first, second, strict=True)
+        for contender, a, b in zip(case.contenders, once["contenders"], again["contenders"], strict=True)
+        if contender.keeps_memory and a.get("ratio") and b.get("ratio")
     ]
     worst = max(moved)
     within = sum(each[0] <= REPEATABLE for each in moved)

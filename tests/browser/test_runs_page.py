@@ -12,8 +12,8 @@ from page_driver import COMPARISON_S, ComparePage, Site, start_site
 from playwright.sync_api import Locator, Page, expect
 from test_accessibility import CORNERS, assert_no_faults
 
-from benchmark.leaderboard import leaderboard
-from benchmark.store import Store
+from benchmark.ranking.leaderboard import leaderboard
+from benchmark.storage.store import Store
 from tests.run_helpers import make_set
 
 pytestmark = pytest.mark.browser
