@@ -195,7 +195,7 @@ def over_strips(work: Callable[[slice], T], height: int, width: int, *, strip_pi
     count = math.ceil(height / max(MIN_STRIP_ROWS, (strip_pixels or STRIP_PIXELS) // width))
     # Of one height, and an even number, so that two threads end together. Not a number that depends on the machine: a sum of
     # other parts can have another last digit.
-    rows = math.ceil(height / (count + count % 2 if count > 1 else 1))
+    rows = max(1, math.ceil(height / (count + count % 2 if count > 1 else 1)))
     strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
     if len(strips) == 1 or threading.current_thread().name.startswith(THREADS):
         return [work(strip) for strip in strips]

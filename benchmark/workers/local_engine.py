@@ -1,25 +1,20 @@
 """The engine for one machine: what the page and the command line talk to. It starts the worker host and hands it comparisons."""
 
 import contextlib
-import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark import jobs
 from benchmark.environment import machine_facts
 from benchmark.given_small import Upload
 from benchmark.plan import Plan
 from benchmark.schema import Comparison
+from benchmark.workers.host_process import HostProcess
 from core.errors import AppError, BusyError, UsageError
 from core.settings import settings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Converting(NamedTuple):
@@ -46,7 +41,7 @@ class LocalEngine:
         self._root = root
         self._log_file = log_file
         self._arguments = ["--warm-up"] if warm_up else []
-        self._host: subprocess.Popen[str] | None = None
+        self._host: HostProcess | None = None
         self._submitted: set[str] = set()
         self._followed: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._conversions = Converting()
@@ -66,26 +61,10 @@ class LocalEngine:
     def start(self) -> None:
         """Start the worker host unless it runs. Comparisons that an earlier host left unfinished are closed."""
         with self._lock:
-            # A killed process of several threads is a zombie for a moment before it can be waited for.
-            if self._host is not None and self._host.poll() is None and jobs.process_mark(self._host.pid) is not None:
+            if self._host is not None and self._host.alive:
                 return
             jobs.close_interrupted(self._root)
-            with _opened(self._log_file) as log_stream:
-                self._host = subprocess.Popen(
-                    [sys.executable, "-m", "benchmark.workers.host", *self._arguments],
-                    stdin=subprocess.PIPE,
-                    # Only what the host tells comes from there; what models print does not.
-                    stdout=subprocess.PIPE,
-                    stderr=log_stream,
-                    text=True,
-                    cwd=ROOT,
-                    env=_environment(),
-                    # Ctrl-C in the terminal is for the program in front; it then closes the host in order.
-                    start_new_session=True,
-                )
-            assert self._host.stdout is not None
-            # Somebody always reads: a full pipe would stop the host.
-            threading.Thread(target=self._listen, args=(self._host.stdout,), daemon=True, name="engine events").start()
+            self._host = HostProcess(self._arguments, self._log_file, heard=self._hear, gone=self._miss)
 
     def submit(self, plan: Plan, source: bytes, *, name: str, user: str, small: Upload | None = None) -> str:
         """Queue a comparison and return its id.
@@ -184,14 +163,14 @@ class LocalEngine:
         finally:
             self._followed.pop(name, None)
 
-    def _listen(self, told: IO[str]) -> None:
-        with told:
-            for line in told:
-                event = json.loads(line)
-                if "converting" in event:
-                    self._conversions = Converting(event["converting"], tuple(event["to_convert"]))
-                elif event["run"] in self._followed:
-                    self._followed[event["run"]].put(event)
+    def _hear(self, event: dict[str, Any]) -> None:
+        if "converting" in event:
+            self._conversions = Converting(event["converting"], tuple(event["to_convert"]))
+        elif event["run"] in self._followed:
+            self._followed[event["run"]].put(event)
+
+    def _miss(self) -> None:
+        """The host is gone: whoever follows a run hears it."""
         self._conversions = Converting()
         for events in list(self._followed.values()):
             events.put({})
@@ -227,7 +206,7 @@ class LocalEngine:
     def _is_abandoned(self, job: Comparison) -> bool:
         with self._lock:
             host, own = self._host, job.id in self._submitted
-        return not jobs.host_is_alive(job) or (own and host is not None and host.poll() is not None)
+        return not jobs.host_is_alive(job) or (own and host is not None and host.ended)
 
     def ahead(self, job: Comparison) -> int:
         """How many comparisons are served before or beside this one."""
@@ -238,16 +217,8 @@ class LocalEngine:
         """End the host and all models."""
         with self._lock:
             host, self._host = self._host, None
-        if host is None:
-            return
-        if host.stdin:
-            with contextlib.suppress(OSError):
-                host.stdin.close()
-        try:
-            host.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            host.kill()
-            host.wait()
+        if host is not None:
+            host.close()
 
     def _active(self) -> list[Comparison]:
         """The comparisons of this engine that are not finished."""
@@ -266,39 +237,4 @@ class LocalEngine:
     def _tell(self, command: dict[str, Any]) -> bool:
         """Send a command; False when the host is gone, whose comparisons are then closed by `load`."""
         with self._lock:
-            if self._host is None or self._host.stdin is None:
-                return False
-            try:
-                self._host.stdin.write(json.dumps(command) + "\n")
-                self._host.stdin.flush()
-            except OSError:
-                return False
-        return True
-
-
-@contextlib.contextmanager
-def _opened(path: Path | None) -> Iterator[IO[str] | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a", encoding="utf-8")
-    except OSError:
-        yield None
-        return
-    with stream:
-        yield stream
-
-
-def _environment() -> dict[str, str]:
-    """The host finds this code wherever the caller stands, and glibc returns freed memory to the system."""
-    limits = settings()
-    return {
-        "MALLOC_ARENA_MAX": "2",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
-        # The host stands in another directory: what the caller gave relative to his own would mean something else there.
-        "UPSCALE_BENCH_HOME": str(limits.home.absolute()),
-        "UPSCALE_BENCH_WEIGHTS": os.pathsep.join(str(path.absolute()) for path in limits.weight_directories),
-    }
+            return self._host is not None and self._host.tell(command)
