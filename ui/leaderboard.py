@@ -164,5 +164,11 @@ def downloads(found: Sequence[Ranking]) -> None:
     with st.container(horizontal=True):
         for name, (ending, mime, write) in DOWNLOADS.items():
             st.download_button(
-                name, data=lambda write=write: write(found), file_name=f"leaderboard.{ending}", mime=mime, key=f"as {ending}"
+                name,
+                data=lambda write=write: write(found),
+                file_name=f"leaderboard.{ending}",
+                mime=mime,
+                # A rerun would forget the file that the click asks for, often before the request for it arrives.
+                on_click="ignore",
+                key=f"as {ending}",
             )

@@ -3,6 +3,7 @@
 import csv
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from statistics import fmean
 import pytest
 from chromium import settle
 from page_driver import COMPARISON_S, ComparePage, Site, start_site
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from tests.pictures import noise, png, scene
 from tests.run_helpers import run_command
@@ -55,10 +56,14 @@ def site(home: Path) -> Iterator[Site]:
 @pytest.fixture
 def view(site: Site, visitor: Visit) -> ComparePage:
     opened = visitor(site)
-    opened.page.get_by_role("link", name="Leaderboard").click()
-    expect(opened.page.get_by_role("tab", name="Ranking")).to_be_visible()
-    settle(opened.page)
+    go_to_leaderboard(opened)
     return opened
+
+
+def go_to_leaderboard(view: ComparePage) -> None:
+    view.page.get_by_role("link", name="Leaderboard").click()
+    expect(view.page.get_by_role("tab", name="Ranking")).to_be_visible()
+    settle(view.page)
 
 
 def choose(view: ComparePage, label: str, option: str) -> None:
@@ -143,6 +148,30 @@ SCORES = """
     JOIN cell ON cell.id = score.cell_id JOIN picture ON picture.id = cell.picture_id JOIN dataset ON dataset.id = picture.dataset_id
     WHERE dataset.name = ? AND score.protocol = ?
 """
+
+
+def test_every_form_comes_on_a_slow_line(view: ComparePage) -> None:
+    """One message after another: had a click the page drawn anew first, the file that it asks for would be forgotten by then."""
+
+    def slow(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        free = 0.0
+
+        def later(message: str | bytes) -> None:
+            nonlocal free
+            free = max(free, time.monotonic()) + 1
+            view.page.wait_for_timeout((free - time.monotonic()) * 1000)
+            server.send(message)
+
+        line.on_message(later)
+
+    view.page.route_web_socket("**/_stcore/stream", slow)
+    view.open("/")
+    go_to_leaderboard(view)
+    for name, ending in (("CSV", "csv"), ("JSON", "json"), ("Markdown", "md"), ("LaTeX", "tex")):
+        with view.page.expect_download() as download:
+            view.page.get_by_role("button", name=name).click()
+        assert download.value.suggested_filename == f"leaderboard.{ending}"
 
 
 def test_the_csv_has_the_means_of_the_store(view: ComparePage, home: Path, tmp_path: Path) -> None:
