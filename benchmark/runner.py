@@ -6,15 +6,15 @@ metrics that somebody asked for.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
 import upscalers
 from benchmark import jobs
+from benchmark.open_job import OpenJob
 from benchmark.preparation import Prepared, needs_f32, prepare
 from benchmark.schema import Row
 from benchmark.scoring import Layers, score_more, score_row
@@ -31,7 +31,6 @@ from upscalers.spec import UpscalerSpec
 
 log = logging.getLogger(__name__)
 
-PROGRESS_EVERY_S = 0.2
 HALVINGS = 2
 """How often the tiles of a model that ran out of memory are halved unasked. Each try takes time, and after so many little is gained."""
 
@@ -41,14 +40,12 @@ class ComparisonRun:
 
     def __init__(self, directory: Path, pool: WorkerPool) -> None:
         self.directory = directory
-        self.job = jobs.load(directory)
+        self._open = OpenJob(directory)
+        self.job = self._open.job
         self.id, self.user = self.job.id, self.job.user
         self._pool = pool
         self._model: Model | None = None
         self._cancelled = False
-        self._closed = False
-        self._saving = threading.Lock()
-        self._saved_at = 0.0
         self._pictures: Prepared
 
     def cancel(self, reason: str = STOPPED) -> None:
@@ -57,7 +54,7 @@ class ComparisonRun:
         model = self._model
         if model is not None:
             model.process.end()
-        self._close(lambda: jobs.stop_rows(self.job, reason))
+        self._open.close(lambda: jobs.stop_rows(self.job, reason))
 
     def steps(self) -> Generator[None]:
         """Do the work; between two `next` calls nothing runs. Ends with a finished comparison, whatever happens."""
@@ -77,7 +74,7 @@ class ComparisonRun:
         if needs_f32(self._pictures.small):
             for row in self.job.rows:
                 row.precision = row.precision if row.given else "f32"
-        self._save()
+        self._open.save()
         yield
         while not self._cancelled:
             timed: list[TimedRow] = []
@@ -91,16 +88,12 @@ class ComparisonRun:
             self._pool.wait_until_idle(self._is_cancelled)
             yield from self._second_pass(timed)
             yield from self._third_pass([entry.row for entry in timed])
-            if self._close(self._done, unless_waiting=True):
+            if self._open.close(self._done, unless_waiting=True):
                 return
 
     def again(self, row_id: str, tile_px: int | None) -> bool:
         """Run a row that gave no picture once more, from any thread; False when this comparison is closed or has no such row."""
-        with self._saving:
-            if self._closed or not jobs.run_again(self.job, row_id, tile_px):
-                return False
-            jobs.save(self.directory, self.job)
-        return True
+        return self._open.run_again(row_id, tile_px)
 
     def _cheapest_waiting(self) -> Row | None:
         waiting = [row for row in self.job.rows if row.status is None]
@@ -118,7 +111,7 @@ class ComparisonRun:
                     continue
                 unfinished.remove(entry)
                 entry.sum_up(self._pictures.small.shape[:2], self.job.repeats)
-                self._save()
+                self._open.save()
 
     def _third_pass(self, rows: list[Row]) -> Iterator[None]:
         """The metrics that somebody asked for: nothing of this comparison is timed any more, and the lock keeps others' times clean."""
@@ -133,7 +126,7 @@ class ComparisonRun:
                         score_more(self.directory, self.job, row, process, self._is_cancelled)
                 except CancelledError:
                     return
-                self._save()
+                self._open.save()
                 yield
 
     def _first_call(self, row: Row) -> TimedRow | None:
@@ -141,7 +134,7 @@ class ComparisonRun:
         spec = upscalers.find(row.upscaler)
         if spec is None:
             row.status, row.reason, row.stage = "unavailable", "It was removed before its turn came.", "done"
-            self._save()
+            self._open.save()
             return None
         started: float | None = None
         for halvings_left in reversed(range(HALVINGS + 1)):
@@ -165,7 +158,7 @@ class ComparisonRun:
                     return None
             finally:
                 self._model = None
-                self._save()
+                self._open.save()
         return None
 
     def _halve(self, row: Row, spec: UpscalerSpec, failure: CallFailedError, halvings_left: int) -> bool:
@@ -182,14 +175,14 @@ class ComparisonRun:
 
     def _timed_first_call(self, row: Row, model: Model, started: float) -> TimedRow:
         row.stage, row.started_at = "loading", jobs.now()
-        self._save(durable=False)
+        self._open.save(durable=False)
         self._hold(model)
         row.was_warm = model.loaded is not None
         loaded = model.load()
         row.load_s, row.import_s, row.device, row.runtime_version = loaded.load_s, loaded.import_s, loaded.device, loaded.runtime_version
         row.weights_sha256, row.verified_weights = loaded.weights_sha256, loaded.verified_weights
         row.stage = "running"
-        self._save(durable=False)
+        self._open.save(durable=False)
         entry = TimedRow(row, model, ContentionMeter())
         with entry.first_meter.measure(model.process.pid):
             called = model.call(self.job.id, self._pictures.small, row.seed, lambda done, total: self._progress(row, done, total))
@@ -255,8 +248,7 @@ class ComparisonRun:
 
     def _progress(self, row: Row, done: int, total: int) -> None:
         row.tiles_done, row.tiles_total = done, total
-        if time.monotonic() - self._saved_at > PROGRESS_EVERY_S:
-            self._save(durable=False)
+        self._open.save_progress()
 
     def _is_cancelled(self) -> bool:
         return self._cancelled
@@ -269,31 +261,7 @@ class ComparisonRun:
             jobs.stop_rows(self.job, reason)
             self.job.state = "failed"
 
-        self._close(mark)
-
-    def _close(self, mark: Callable[[], None], *, unless_waiting: bool = False) -> bool:
-        """Write the last state, once; nothing is written after it. False where a row waits, asked for meanwhile, and that matters."""
-        with self._saving:
-            if self._closed:
-                return True
-            if unless_waiting and self._cheapest_waiting() is not None:
-                return False
-            self._closed = True
-            mark()
-            try:
-                # In this order: who sees that it is finished finds no upload any more.
-                jobs.forget_source(self.directory)
-                jobs.save(self.directory, self.job)
-            except OSError:
-                # A full disk, or somebody deleted the directory: there is nowhere to write it down.
-                log.exception("Comparison %s could not be closed", self.job.id)
-        return True
-
-    def _save(self, *, durable: bool = True) -> None:
-        with self._saving:
-            if not self._closed:
-                self._saved_at = time.monotonic()
-                jobs.save(self.directory, self.job, durable=durable)
+        self._open.close(mark)
 
 
 def model_key(row: Row, spec: UpscalerSpec) -> ModelKey:

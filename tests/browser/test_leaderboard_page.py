@@ -42,8 +42,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (weights,) = place.rglob("fetched.bin")
     weights.unlink()
     with closing(sqlite3.connect(place / "store.sqlite")) as connection, connection:
-        # What else this machine does during the tests must not decide whether there is a chart.
-        connection.execute("UPDATE cell SET row = json_set(row, '$.contended', json('false'))")
+        # What else this machine does during the tests must not decide whether there is a chart, nor which point lies on another.
+        for place_in_chart, upscaler in enumerate(IDS.split(",")):
+            connection.execute(
+                "UPDATE cell SET row = json_set(row, '$.contended', json('false'), '$.first_s', ?) WHERE upscaler = ?",
+                (1e-3 * 2**place_in_chart, upscaler),
+            )
     return place
 
 
