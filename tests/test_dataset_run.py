@@ -8,7 +8,6 @@ import psutil
 import pytest
 from PIL import Image
 
-from benchmark.runs import folder as run_folder
 from benchmark.runs.cells import CellResult
 from benchmark.runs.folder import working_on
 from benchmark.storage.store import Store
@@ -221,9 +220,8 @@ def test_a_plan_that_nothing_can_do_is_refused_before_anything_is_stored(tmp_pat
         plan_of(folder, scales=(5,))
 
 
-def test_a_run_that_another_process_works_on_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_folder, "BUSY_WAIT_S", 0.1)
-    with working_on("test"), pytest.raises(BusyError, match="Another process works on the run 'test'"), working_on("test"):
+def test_a_run_that_another_process_works_on_is_not_touched() -> None:
+    with working_on("test"), pytest.raises(BusyError, match="Another process works on the run 'test'"), working_on("test", wait_s=0.1):
         raise AssertionError
     with working_on("test"):
         pass
