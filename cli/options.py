@@ -14,7 +14,10 @@ Options = Annotated[list[str] | None, typer.Option("--option", help="ID.key=valu
 Runtime = Annotated[str, typer.Option(help="auto, openvino, torch or opencv.")]
 Tile = Annotated[
     int | None,
-    typer.Option(help="Side in pixels of the tiles of large pictures; smaller ones need less memory.", show_default="each one's own"),
+    typer.Option(
+        help="Tiles of large pictures have no more pixels than a square of this side; smaller ones need less memory.",
+        show_default="each one's own",
+    ),
 ]
 MoreMetrics = Annotated[
     str, typer.Option("--metrics", help=f"More scores, separated by commas, or all: {', '.join(MORE.ids())}.", show_default=False)

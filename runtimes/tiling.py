@@ -27,11 +27,13 @@ class Tiling:
     """How a network's input is cut."""
 
     tile_px: int
-    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles of at most `tile_px` a side. See `strict`."""
+    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles of at most as many, of the shape that reads the fewest
+    pixels twice. Tiles that are `strict`, `faded` or `even` are squares, with no side above `tile_px`."""
     overlap_px: int
     """Pixels of neighbourhood on each side of a tile's core; at least the network's receptive radius for exact results."""
     strict: bool = False
-    """Whether no side may exceed `tile_px`, not even that of a long and narrow picture: for networks of one fixed size."""
+    """Whether no side may exceed `tile_px`, not even that of a long and narrow picture that could be run whole: for networks of one fixed
+    size."""
     faded: bool = False
     """Whether tiles are put together by `blended`, which needs wider cores."""
     even: bool = False
@@ -88,11 +90,15 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int 
     """
     if tiling is None or tiling.takes_whole(height, width):
         return [Tile(0, height, 0, width, 0, height, 0, width)]
-    cut = _even_spans if tiling.even else _spans
+    if tiling.even:
+        down, across = (list(_even_spans(length, tiling, multiple_px)) for length in (height, width))
+    else:
+        counts = _square_grid(height, width, tiling) if tiling.strict or tiling.faded else _thrifty_grid(height, width, tiling, multiple_px)
+        down, across = (
+            list(_spans(length, count, tiling.overlap_px, multiple_px)) for length, count in zip((height, width), counts, strict=True)
+        )
     return [
-        Tile(y0, y1, x0, x1, core_y0, core_y1, core_x0, core_x1)
-        for y0, y1, core_y0, core_y1 in cut(height, tiling, multiple_px)
-        for x0, x1, core_x0, core_x1 in cut(width, tiling, multiple_px)
+        Tile(y0, y1, x0, x1, core_y0, core_y1, core_x0, core_x1) for y0, y1, core_y0, core_y1 in down for x0, x1, core_x0, core_x1 in across
     ]
 
 
@@ -101,10 +107,41 @@ def largest_tile_pixels(height: int, width: int, tiling: Tiling | None) -> int:
     return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, tiling))
 
 
-def _spans(length: int, tiling: Tiling, multiple: int) -> Iterator[tuple[int, int, int, int]]:
+def _square_grid(height: int, width: int, tiling: Tiling) -> tuple[int, int]:
+    """How many rows and columns of tiles there are when no tile has a side above `tile_px`."""
+    core_px = tiling.tile_px - 2 * tiling.overlap_px
+    return -(-height // core_px), -(-width // core_px)
+
+
+def _thrifty_grid(height: int, width: int, tiling: Tiling, multiple: int) -> tuple[int, int]:
+    """The rows and columns that read the fewest pixels in all, none of their tiles more than `tile_px`².
+
+    Two halves of a picture that is a little too large share one overlap, where four quarters share four.
+    """
+    overlap, limit = tiling.overlap_px, tiling.tile_px**2
+    rows, columns = _square_grid(height, width, tiling)
+    fewest = (height + 2 * overlap * (rows - 1)) * (width + 2 * overlap * (columns - 1))
+    # Twice as many rows as of squares make tiles that are four times as wide as high: where that would pay, fewer columns do.
+    for some_rows in range(1, 2 * rows + 1):
+        longest = limit // _longest_span(height, some_rows, overlap, multiple)
+        some_columns = next(
+            (count for count in range(1, 2 * columns + 1) if _longest_span(width, count, overlap, multiple) <= longest), None
+        )
+        if some_columns is None:
+            continue
+        read = (height + 2 * overlap * (some_rows - 1)) * (width + 2 * overlap * (some_columns - 1))
+        if read < fewest:
+            rows, columns, fewest = some_rows, some_columns, read
+    return rows, columns
+
+
+def _longest_span(length: int, count: int, overlap: int, multiple: int) -> int:
+    """What the largest of `count` tiles along one axis reads, or a little more."""
+    return min(length, multiple * -(-length // (count * multiple)) + min(count - 1, 2) * overlap)
+
+
+def _spans(length: int, count: int, overlap: int, multiple: int) -> Iterator[tuple[int, int, int, int]]:
     """Along one axis, what each tile reads and answers for: cores of nearly equal size, each with its overlaps."""
-    overlap = tiling.overlap_px
-    count = -(-length // (tiling.tile_px - 2 * overlap))
     edges = [multiple * round(index * length / (count * multiple)) for index in range(count + 1)]
     for start, end in itertools.pairwise(edges):
         yield max(0, start - overlap), min(length, end + overlap), start, end

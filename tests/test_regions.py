@@ -139,12 +139,12 @@ def test_the_command_line_takes_a_region(tmp_path: Path) -> None:
 
 def test_overlaps_of_tiles_are_counted_in_the_expected_time() -> None:
     spec = upscalers.get("realesr-general-x4v3")
-    assert spec.tiling[4].tile_px == 512
+    assert spec.tiling[4].tile_px == 1024
     assert spec.tiling[4].overlap_px == 40
     assert estimates.processed_pixels(spec, 4, 300, 500) == 150_000
-    # Cores of 432 px: 864 px in two tiles, each with 40 px of its neighbour.
-    assert estimates.processed_pixels(spec, 4, 432, 864) == 432 * (864 + 2 * 40)
-    assert estimates.processed_pixels(upscalers.get("bicubic"), 4, 432, 864) == 432 * 864
+    # Two halves, each with 40 px of the other: 1.04 of the 1.05 megapixels that a tile may have.
+    assert estimates.processed_pixels(spec, 4, 1000, 2000) == 1000 * (2000 + 2 * 40)
+    assert estimates.processed_pixels(upscalers.get("bicubic"), 4, 1000, 2000) == 1000 * 2000
 
 
 def test_expected_memory_grows_with_the_tile_and_then_only_with_the_pictures() -> None:
@@ -160,8 +160,8 @@ def test_expected_memory_grows_with_the_tile_and_then_only_with_the_pictures() -
     estimates.record_memory(spec, 4, "torch", "f32", (128, 128), 400.0, 500.0)
     assert expected(128, 128) == pytest.approx(500)
     assert expected(256, 256) == pytest.approx(400 + 4 * (100 - pictures) + 4 * pictures)
-    # Five rows of cores of 400 px and seven columns of up to 429 px, each with 40 px around it.
-    largest = 480 * 509 / 128**2 * (100 - pictures)
+    # Two rows of cores of 1000 px and four columns of 750 px: 40 px more at each side where there is a neighbour.
+    largest = 1040 * 830 / 128**2 * (100 - pictures)
     assert expected(2000, 3000) == pytest.approx(400 + largest + 3 * 2000 * 3000 * 17 / 2**20)
     # A smaller tile says less and changes nothing, a larger one replaces it.
     estimates.record_memory(spec, 4, "torch", "f32", (70, 70), 400.0, 900.0)

@@ -25,10 +25,31 @@ def test_cores_cover_each_pixel_once_and_tiles_are_small_enough(height: int, wid
     for tile in tiles:
         covered[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] += 1
         if len(tiles) > 1:
-            assert tile.y1 - tile.y0 <= tile_px
-            assert tile.x1 - tile.x0 <= tile_px
-        assert tile.core_y0 - tile.y0 == min(overlap_px, tile.core_y0) or len(tiles) == 1
+            assert (tile.y1 - tile.y0) * (tile.x1 - tile.x0) <= tile_px**2
+        assert tile.y0 == max(0, tile.core_y0 - overlap_px)
+        assert tile.y1 == min(height, tile.core_y1 + overlap_px)
+        assert tile.x0 == max(0, tile.core_x0 - overlap_px)
+        assert tile.x1 == min(width, tile.core_x1 + overlap_px)
     assert (covered == 1).all()
+
+
+@given(SIDES, SIDES, st.integers(9, 40), st.integers(0, 4))
+@settings(max_examples=200, deadline=None)
+def test_no_other_cut_into_rows_and_columns_reads_fewer_pixels(height: int, width: int, tile_px: int, overlap_px: int) -> None:
+    def longest(length: int, count: int) -> int:
+        return min(length, -(-length // count) + overlap_px * min(count - 1, 2))
+
+    read = sum((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, Tiling(tile_px, overlap_px)))
+    for rows in range(1, height + 1):
+        for columns in range(1, width + 1):
+            if longest(height, rows) * longest(width, columns) <= tile_px**2:
+                assert read <= (height + 2 * overlap_px * (rows - 1)) * (width + 2 * overlap_px * (columns - 1))
+
+
+def test_a_picture_a_little_too_large_is_cut_once_and_squares_only_where_they_must_be() -> None:
+    assert [(tile.y1 - tile.y0, tile.x1 - tile.x0) for tile in plan_tiles(530, 707, Tiling(512, 40))] == [(530, 394), (530, 393)]
+    for square in (Tiling(512, 40, faded=True), Tiling(512, 40, strict=True)):
+        assert len(plan_tiles(530, 707, square)) == 4
 
 
 @given(SIDES, SIDES, st.integers(9, 40), st.integers(0, 4), st.sampled_from([1, 4]))
@@ -52,8 +73,8 @@ def test_even_tiles_have_one_size_see_their_overlap_and_answer_for_each_pixel_on
             assert start == 0 or core_start - start >= overlap_px
             assert end == side or end - core_end >= overlap_px
     assert (covered == 1).all()
-    # No more of them than the other way of cutting needs.
-    assert len(tiles) <= len(plan_tiles(height, width, Tiling(tile_px, overlap_px), multiple))
+    # No more of them than squares of different sizes would need.
+    assert len(tiles) <= len(plan_tiles(height, width, Tiling(tile_px, overlap_px, faded=True), multiple))
 
 
 @given(SIDES, SIDES, st.integers(2, 4))

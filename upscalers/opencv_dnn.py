@@ -200,7 +200,7 @@ SPECS = (
                 4: ("dd35ce3cae53ecee2d16045e08a932c3e7242d641bb65cb971d123e06904347f", 38573255),
             },
         ),
-        tiling={2: Tiling(256, 32), 3: Tiling(256, 32), 4: Tiling(256, 32)},
+        tiling={2: Tiling(448, 32), 3: Tiling(320, 32), 4: Tiling(256, 32)},
         # Counted: the two largest arrays of 256 features that stand beside each other.
         tile_mib_per_mp={2: 9_800.0, 3: 18_500.0, 4: 30_500.0},
         seconds_per_mp={2: 300.0, 3: 300.0, 4: 320.0},
