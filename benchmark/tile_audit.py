@@ -1,5 +1,6 @@
 """What cutting a picture into tiles does to a result: the same picture enlarged in tiles and whole, held against each other."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import ImageError
 from core.image import RGB8
-from runtimes.tiling import Tiling, plan_tiles
+from runtimes.tiling import Tile, Tiling
 
 NEAR_PX = 8
 """Output pixels on each side of a seam that count as near it."""
@@ -41,19 +42,17 @@ class TileAudit:
         return {**asdict(self), "same": self.same}
 
 
-def audit(tiled: RGB8, whole: RGB8, tiling: Tiling, scale: int, multiple_px: int = 1) -> TileAudit:
+def audit(tiled: RGB8, whole: RGB8, tiling: Tiling, tiles: Sequence[Tile], scale: int) -> TileAudit:
     """Hold a result made in tiles against the one made whole.
 
     Parameters
     ----------
     tiled, whole:
         `(scale·H, scale·W, 3)` uint8 sRGB.
-    tiling:
-        How the small picture was cut.
+    tiling, tiles:
+        How the small picture was cut, and the tiles that came of it.
     scale:
         The enlargement.
-    multiple_px:
-        See `runtimes.tiling.plan_tiles`.
 
     Raises
     ------
@@ -63,7 +62,6 @@ def audit(tiled: RGB8, whole: RGB8, tiling: Tiling, scale: int, multiple_px: int
     if tiled.shape != whole.shape:
         raise ImageError(f"Expected two results of one size, got {_size(tiled)} in tiles and {_size(whole)} whole.")
     height, width = whole.shape[:2]
-    tiles = plan_tiles(height // scale, width // scale, tiling, multiple_px)
     apart = np.abs(tiled.astype(np.int16) - whole)
     worst = apart.max(axis=2)
     row, column = np.unravel_index(int(worst.argmax()), worst.shape)

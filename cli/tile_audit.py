@@ -15,14 +15,15 @@ from cli.options import ImageFile
 from core.errors import AppError, UsageError
 from core.image import RGB8, check_output_size, decode, decode_file, read_file
 from core.settings import settings
-from runtimes.tiling import plan_tiles
 
 
 def tile_audit(
     image: ImageFile,
     upscaler: Annotated[str, typer.Option(help="Id of the upscaler.", show_default=False)],
     scale: Annotated[int, typer.Option(help="Enlargement.")] = 4,
-    tile: Annotated[int | None, typer.Option(help="Side of the tiles in pixels.", show_default="the upscaler's own")] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Tiles have no more pixels than a square of this side.", show_default="the upscaler's own")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Enlarge a picture in tiles and whole, and show how far the two are apart, and where."""
@@ -35,13 +36,13 @@ def tile_audit(
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
     tiling = spec.with_tile(scale, tile).cut(scale) or own
-    multiple = spec.side_multiple_px(scale)
-    if len(plan_tiles(picture.height, picture.width, tiling, multiple)) == 1:
+    tiles = upscalers.create(upscaler, scale, tile_px=tile).tiles(picture.height, picture.width)
+    if len(tiles) == 1:
         size = f"{picture.width}x{picture.height}"
         raise UsageError(f"{image.name} ({size}) fits into one tile of {tiling.tile_px}: choose a smaller --tile.")
     plan = Plan(scale=scale, upscaler_ids=[upscaler], mode="as-is", tile_px=tiling.tile_px, repeats=0)
     whole = _enlarged(replace(plan, tile_px=settings().max_input_side), source, image)
-    found = audit(_enlarged(plan, source, image), whole, tiling, scale, multiple)
+    found = audit(_enlarged(plan, source, image), whole, tiling, tiles, scale)
     if as_json:
         facts = {"upscaler": upscaler, "scale": scale, "whole_picture": spec.whole_picture, "image": image.name}
         typer.echo(json.dumps({"schema": 1, **facts, **found.document()}))

@@ -27,8 +27,8 @@ class Tiling:
     """How a network's input is cut."""
 
     tile_px: int
-    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles of at most as many, of the shape that reads the fewest
-    pixels twice. Tiles that are `strict`, `faded` or `even` are squares, with no side above `tile_px`."""
+    """A picture of at most `tile_px`² pixels is run whole; larger ones in tiles that read at most as many, of the shape that reads the
+    fewest pixels twice. Where they are `strict`, `faded`, `even` or `square`, no side of a tile exceeds `tile_px`."""
     overlap_px: int
     """Pixels of neighbourhood on each side of a tile's core; at least the network's receptive radius for exact results."""
     strict: bool = False
@@ -39,6 +39,8 @@ class Tiling:
     even: bool = False
     """Whether all tiles of a picture have one size, those at its edges too: for networks that are compiled for a size. They overlap
     by a little more, and no pixel is made up."""
+    square: bool = False
+    """Whether no side of a tile exceeds `tile_px`: for networks whose tiles are padded, so that long ones would be made larger by more."""
 
     def __post_init__(self) -> None:
         if self.tile_px <= 2 * self.overlap_px:
@@ -53,15 +55,27 @@ class Tiling:
         """
         return max(SMALLEST_TILE_PX, (6 if self.faded else 4) * self.overlap_px)
 
+    @property
+    def manner(self) -> tuple[bool | str, ...]:
+        """What decides, beside the sizes, where tiles lie: part of the identity of what is computed in them."""
+        shaped = not (self.strict or self.faded or self.even or self.square)
+        return (self.strict, *(["even"] if self.even else []), *(["shaped"] if shaped else []))
+
     def halved(self, height: int, width: int) -> "Tiling | None":
-        """Tiles of half the side, or less if a picture of this size would not be cut smaller by it; None where that can't be done."""
-        side = self.tile_px
+        """Tiles of half the side, or less until the largest that a picture of this size is cut into is half as large; None where none
+        is smaller.
+        """
+        largest, side = largest_tile_pixels(height, width, self), self.tile_px
+        found = None
         while not self.strict and side > self.smallest_px:
             side = max(side // 2, self.smallest_px)
             smaller = replace(self, tile_px=side)
-            if largest_tile_pixels(height, width, smaller) < largest_tile_pixels(height, width, self):
-                return smaller
-        return None
+            pixels = largest_tile_pixels(height, width, smaller)
+            if pixels < largest:
+                found = smaller
+            if 2 * pixels <= largest:
+                break
+        return found
 
     def takes_whole(self, height: int, width: int) -> bool:
         """Whether a picture of this size is run whole."""
@@ -86,14 +100,15 @@ def plan_tiles(height: int, width: int, tiling: Tiling | None, multiple_px: int 
     """The tiles for a picture, row by row; one tile when it is run whole.
 
     The cores cover each pixel exactly once; they are of nearly equal size, so that no sliver remains at the edge. With `multiple_px`,
-    which must divide the picture's sides and the tiling, all edges lie on multiples of it.
+    which must divide the picture's sides and the tiling, all edges lie on multiples of it, and no side of a tile exceeds `tile_px`.
     """
     if tiling is None or tiling.takes_whole(height, width):
         return [Tile(0, height, 0, width, 0, height, 0, width)]
     if tiling.even:
         down, across = (list(_even_spans(length, tiling, multiple_px)) for length in (height, width))
     else:
-        counts = _square_grid(height, width, tiling) if tiling.strict or tiling.faded else _thrifty_grid(height, width, tiling, multiple_px)
+        squares = tiling.strict or tiling.faded or tiling.square or multiple_px > 1
+        counts = (_square_grid if squares else _thrifty_grid)(height, width, tiling)
         down, across = (
             list(_spans(length, count, tiling.overlap_px, multiple_px)) for length, count in zip((height, width), counts, strict=True)
         )
@@ -113,7 +128,7 @@ def _square_grid(height: int, width: int, tiling: Tiling) -> tuple[int, int]:
     return -(-height // core_px), -(-width // core_px)
 
 
-def _thrifty_grid(height: int, width: int, tiling: Tiling, multiple: int) -> tuple[int, int]:
+def _thrifty_grid(height: int, width: int, tiling: Tiling) -> tuple[int, int]:
     """The rows and columns that read the fewest pixels in all, none of their tiles more than `tile_px`².
 
     Two halves of a picture that is a little too large share one overlap, where four quarters share four.
@@ -121,12 +136,10 @@ def _thrifty_grid(height: int, width: int, tiling: Tiling, multiple: int) -> tup
     overlap, limit = tiling.overlap_px, tiling.tile_px**2
     rows, columns = _square_grid(height, width, tiling)
     fewest = (height + 2 * overlap * (rows - 1)) * (width + 2 * overlap * (columns - 1))
-    # Twice as many rows as of squares make tiles that are four times as wide as high: where that would pay, fewer columns do.
+    # With tiles of four overlaps and more the best cut is always among these.
     for some_rows in range(1, 2 * rows + 1):
-        longest = limit // _longest_span(height, some_rows, overlap, multiple)
-        some_columns = next(
-            (count for count in range(1, 2 * columns + 1) if _longest_span(width, count, overlap, multiple) <= longest), None
-        )
+        longest = limit // _longest_span(height, some_rows, overlap)
+        some_columns = next((count for count in range(1, 2 * columns + 1) if _longest_span(width, count, overlap) <= longest), None)
         if some_columns is None:
             continue
         read = (height + 2 * overlap * (some_rows - 1)) * (width + 2 * overlap * (some_columns - 1))
@@ -135,9 +148,9 @@ def _thrifty_grid(height: int, width: int, tiling: Tiling, multiple: int) -> tup
     return rows, columns
 
 
-def _longest_span(length: int, count: int, overlap: int, multiple: int) -> int:
+def _longest_span(length: int, count: int, overlap: int) -> int:
     """What the largest of `count` tiles along one axis reads, or a little more."""
-    return min(length, multiple * -(-length // (count * multiple)) + min(count - 1, 2) * overlap)
+    return min(length, -(-length // count) + min(count - 1, 2) * overlap)
 
 
 def _spans(length: int, count: int, overlap: int, multiple: int) -> Iterator[tuple[int, int, int, int]]:

@@ -74,10 +74,10 @@ class Hungry(Upscaler):
 
 
 class Wide(Fake):
-    """Runs out of memory when a tile is wider than 64 pixels."""
+    """Runs out of memory when a tile has more pixels than a square of 64."""
 
     def _forward(self, tile: RGB8, seed: int | None) -> RGB8:
-        if tile.shape[1] > 64:
+        if tile.shape[0] * tile.shape[1] > 64**2:
             raise OutOfMemoryError("Out of memory: choose smaller tiles, a smaller picture or a region.")
         return repeat_pixels(tile, self.scale)
 

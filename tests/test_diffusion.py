@@ -179,7 +179,7 @@ def test_the_borders_of_tiles_are_not_seen(weights: None) -> None:
     picture = np.full((64, 300, 3), 128, np.uint8)
     result = upscaler(picture).astype(int)
     steps = np.abs(np.diff(result, axis=1)).mean(axis=(0, 2))
-    cores = [4 * tile.core_x1 for tile in upscaler._tiles(64, 300)][:-1]
+    cores = [4 * tile.core_x1 for tile in upscaler.tiles(64, 300)][:-1]
     assert len(cores) == 3
     for edge in cores:
         assert steps[edge - 64 : edge + 64].max() <= np.delete(steps, range(edge - 64, edge + 64)).max() * 1.2

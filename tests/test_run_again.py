@@ -60,7 +60,7 @@ def test_a_model_that_runs_out_of_memory_is_run_in_halved_tiles(size: tuple[int,
 
 
 def test_smaller_tiles_give_the_picture_that_was_too_much_and_the_others_keep_theirs(engine: LocalEngine) -> None:
-    picture = noise(640, 700)
+    picture = noise(1280, 1400)
     before = run(engine, Plan(scale=2, upscaler_ids=["bicubic", "fake-wide"], repeats=1), png(picture))
     failed = rows(before)["fake-wide"]
     assert (failed.status, failed.tile, failed.tile_limit, failed.output_path) == ("oom", 128, 128, None)
@@ -71,7 +71,7 @@ def test_smaller_tiles_give_the_picture_that_was_too_much_and_the_others_keep_th
     row = rows(job)["fake-wide"]
     assert (row.status, row.tile, row.tile_limit, row.repeats) == ("ok", 64, 64, 1)
     small = pixels(engine, job, "bicubic").shape[0] // 2
-    assert small == 350
+    assert small == 700
     with Image.open(directory(engine, job) / str(job.downscaled_path)) as downscaled:
         np.testing.assert_array_equal(pixels(engine, job, "fake-wide"), repeat_pixels(np.asarray(downscaled), 2))
     assert rows(job)["bicubic"] == rows(before)["bicubic"]

@@ -14,25 +14,26 @@ from benchmark import jobs
 from benchmark.presentation.table import table
 from benchmark.tile_audit import audit
 from core.errors import ImageError
-from runtimes.tiling import Tiling
+from runtimes.tiling import Tiling, plan_tiles
 from tests.comparisons import row_of, scores_of, store
 from tests.pictures import png, scene
 
 SCALE = 2
 TILING = Tiling(40, 10)
+TILES = plan_tiles(60, 100, TILING)
 WHOLE = scene(200, 120)
 """Of a small picture of 100x60: five cores of 20 px across and two of 30 down, each read with its 10 px around."""
 
 
 def test_equal_results_are_the_same_picture() -> None:
-    found = audit(WHOLE.copy(), WHOLE, TILING, SCALE)
+    found = audit(WHOLE.copy(), WHOLE, TILING, TILES, SCALE)
     assert (found.same, found.largest_levels, found.mean_levels, found.tiles) == (True, 0, 0.0, 10)
 
 
 def test_the_largest_difference_is_found_where_it_is() -> None:
     tiled = WHOLE.copy()
     tiled[77, 133, 1] ^= 128
-    found = audit(tiled, WHOLE, TILING, SCALE)
+    found = audit(tiled, WHOLE, TILING, TILES, SCALE)
     assert (found.largest_levels, found.largest_at, found.same) == (128, (133, 77), False)
     assert found.mean_levels == pytest.approx(128 / WHOLE.size)
     assert found.share_above_1 == pytest.approx(1 / WHOLE.size)
@@ -40,7 +41,7 @@ def test_the_largest_difference_is_found_where_it_is() -> None:
 
 def test_one_level_is_rounding() -> None:
     tiled = np.where(WHOLE < 255, WHOLE + 1, WHOLE).astype(np.uint8)
-    assert audit(tiled, WHOLE, TILING, SCALE).same
+    assert audit(tiled, WHOLE, TILING, TILES, SCALE).same
 
 
 def test_differences_at_seams_are_told_from_those_elsewhere() -> None:
@@ -48,7 +49,7 @@ def test_differences_at_seams_are_told_from_those_elsewhere() -> None:
     # Cores begin at every 20th small pixel: 40, 80 ... in the result.
     at_seam[:, 80] ^= 64
     within[:, 60] ^= 64
-    seam, middle = audit(at_seam, WHOLE, TILING, SCALE), audit(within, WHOLE, TILING, SCALE)
+    seam, middle = audit(at_seam, WHOLE, TILING, TILES, SCALE), audit(within, WHOLE, TILING, TILES, SCALE)
     assert seam.mean_near_seams > 0 == seam.mean_elsewhere
     # Column 60 is near no seam from side to side, but crosses the seam between the rows of tiles.
     assert 0 < middle.mean_near_seams < middle.mean_elsewhere
@@ -56,7 +57,7 @@ def test_differences_at_seams_are_told_from_those_elsewhere() -> None:
 
 def test_results_of_two_sizes_are_refused() -> None:
     with pytest.raises(ImageError, match="200x120 in tiles and 200x118 whole"):
-        audit(WHOLE, WHOLE[:118], TILING, SCALE)
+        audit(WHOLE, WHOLE[:118], TILING, TILES, SCALE)
 
 
 # -- the command ---------------------------------------------------------------------------------------------------

@@ -48,8 +48,23 @@ def test_no_other_cut_into_rows_and_columns_reads_fewer_pixels(height: int, widt
 
 def test_a_picture_a_little_too_large_is_cut_once_and_squares_only_where_they_must_be() -> None:
     assert [(tile.y1 - tile.y0, tile.x1 - tile.x0) for tile in plan_tiles(530, 707, Tiling(512, 40))] == [(530, 394), (530, 393)]
-    for square in (Tiling(512, 40, faded=True), Tiling(512, 40, strict=True)):
+    for square in (Tiling(512, 40, faded=True), Tiling(512, 40, strict=True), Tiling(512, 40, square=True)):
         assert len(plan_tiles(530, 707, square)) == 4
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(65, 400), st.integers(4, 16))
+@settings(max_examples=200, deadline=None)
+def test_halved_tiles_need_half_the_memory_unless_they_are_the_smallest(height: int, width: int, tile_px: int, overlap_px: int) -> None:
+    def largest(tiling: Tiling) -> int:
+        return max((tile.y1 - tile.y0) * (tile.x1 - tile.x0) for tile in plan_tiles(height, width, tiling))
+
+    before = Tiling(tile_px, overlap_px)
+    after = before.halved(height, width)
+    if after is None:
+        assert largest(before) <= before.smallest_px**2
+    else:
+        assert largest(after) < largest(before)
+        assert 2 * largest(after) <= largest(before) or after.tile_px == before.smallest_px
 
 
 @given(SIDES, SIDES, st.integers(9, 40), st.integers(0, 4), st.sampled_from([1, 4]))
@@ -96,7 +111,7 @@ def test_edges_lie_on_multiples_where_that_is_asked(high: int, wide: int) -> Non
 @settings(max_examples=100, deadline=None)
 def test_blended_tiles_that_agree_give_the_whole_picture_row_by_row(height: int, width: int, scale: int) -> None:
     whole = np.random.default_rng(0).random((2, scale * height, scale * width), np.float32)
-    tiles = plan_tiles(height, width, Tiling(24, 4))
+    tiles = plan_tiles(height, width, Tiling(24, 4, faded=True))
 
     def part(tile: Tile) -> np.ndarray:
         return whole[:, scale * tile.y0 : scale * tile.y1, scale * tile.x0 : scale * tile.x1]
@@ -107,7 +122,7 @@ def test_blended_tiles_that_agree_give_the_whole_picture_row_by_row(height: int,
 
 
 def test_blended_tiles_that_disagree_show_no_edge() -> None:
-    tiles = plan_tiles(70, 70, Tiling(24, 4))
+    tiles = plan_tiles(70, 70, Tiling(24, 4, faded=True))
     values = np.random.default_rng(0).random(len(tiles))
 
     def part(tile: Tile) -> np.ndarray:
@@ -123,7 +138,13 @@ def test_blended_tiles_that_disagree_show_no_edge() -> None:
 
 def test_tiles_too_small_to_be_blended_are_refused() -> None:
     with pytest.raises(ValueError, match="too small to blend"):
-        list(blended(plan_tiles(40, 40, Tiling(12, 4)), 1, lambda tile: np.zeros((1, tile.y1 - tile.y0, tile.x1 - tile.x0), np.float32)))
+        list(
+            blended(
+                plan_tiles(40, 40, Tiling(12, 4, faded=True)),
+                1,
+                lambda tile: np.zeros((1, tile.y1 - tile.y0, tile.x1 - tile.x0), np.float32),
+            )
+        )
 
 
 def test_a_tile_without_a_core_is_refused() -> None:

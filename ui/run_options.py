@@ -53,7 +53,8 @@ def upscaler_options(specs: Sequence[UpscalerSpec]) -> dict[str, Any]:
             step=SMALLEST_TILE_PX,
             placeholder="Each one's own",
             key="run tile",
-            help="Large pictures are cut into tiles; smaller ones need less memory. Results of other tiles are ranked apart.",
+            help="Large pictures are cut into tiles with no more pixels than a square of this side; smaller ones need less memory. "
+            "Results of other tiles are ranked apart.",
         )
         options = option_choice(specs, key="run option")
         seed = seed_choice(specs, key="run seed")

@@ -85,9 +85,9 @@ class Upscaler(ABC):
     def tile_px(self, height: int, width: int) -> int | None:
         """The tile's side for a picture of this size, None when it is run whole."""
         tiling = self.tiling()
-        return tiling.tile_px if tiling and len(self._tiles(height, width)) > 1 else None
+        return tiling.tile_px if tiling and len(self.tiles(height, width)) > 1 else None
 
-    def _tiles(self, height: int, width: int) -> list[Tile]:
+    def tiles(self, height: int, width: int) -> list[Tile]:
         """The tiles in which a picture of this size is run."""
         return plan_tiles(height, width, self.tiling())
 
@@ -150,7 +150,7 @@ class Upscaler(ABC):
 
     def _run(self, image: RGB8, seed: int | None, progress: Progress | None) -> RGB8:
         """Enlarge a picture; its pixels have been checked. `seed` is a number where the spec is stochastic."""
-        tiles = self._tiles(*image.shape[:2])
+        tiles = self.tiles(*image.shape[:2])
         return run_tiled(image, self.scale, tiles, lambda tile: self._enlarge(tile, seed), progress)
 
     def _enlarge(self, tile: RGB8, seed: int | None) -> RGB8:
@@ -245,7 +245,7 @@ class NetworkUpscaler(Upscaler):
     def expect(self, height: int, width: int) -> None:
         """See `Upscaler.expect`."""
         # Where it matters all tiles have one size.
-        tile = self._tiles(height, width)[0]
+        tile = self.tiles(height, width)[0]
         self.session.expect(self._side(tile.y1 - tile.y0), self._side(tile.x1 - tile.x0))
 
     def _unload(self) -> None:

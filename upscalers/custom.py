@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_PADDING_PX = 4
+"""By more, the padding of a long tile can take more memory than its shape saves."""
+
 __all__ = ["AddedUpscaler", "Fingerprint", "add", "facts_of", "fingerprint", "is_added", "remove", "specs"]
 
 MAX_NAME_CHARACTERS = 60
@@ -204,6 +207,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
     facts = model.facts
     file = WeightFile(name=f"{model_id}/{model.stored_name}", source=AddedSource(), sha256=model.sha256, size_bytes=facts.size_bytes)
     strict, compiled_per_size = facts.fixed_side_px is not None, facts.architecture in PER_SIZE
+    padded = max(facts.multiple_of_px, facts.min_side_px) > MOST_PADDING_PX
     # What a tile of a fixed size costs is paid for its core only.
     useful_px = (facts.tile_px - 2 * facts.overlap_px) ** 2 if strict else facts.sample_px
     return UpscalerSpec(
@@ -217,7 +221,7 @@ def _spec(model_id: str, model: AddedModel) -> UpscalerSpec:
         license="unknown",
         reference="",
         weights={facts.scale: (file,)},
-        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict, even=compiled_per_size)},
+        tiling={facts.scale: Tiling(facts.tile_px, facts.overlap_px, strict=strict, even=compiled_per_size, square=padded)},
         min_side_px=facts.min_side_px,
         multiple_of_px=facts.multiple_of_px,
         parameter_count={facts.scale: facts.parameters},

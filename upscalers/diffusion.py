@@ -66,14 +66,15 @@ class DiffusionUpscaler(Upscaler):
             raise RuntimeError(f"{self.spec.id} is not loaded.")
         return self._place, self._parts
 
-    def _tiles(self, height: int, width: int) -> list[Tile]:
+    def tiles(self, height: int, width: int) -> list[Tile]:
+        """Those of the padded picture."""
         return plan_tiles(self._side(height), self._side(width), self.tiling(), self.spec.side_multiple_px(self.scale))
 
     def _run(self, image: RGB8, seed: int | None, progress: Progress | None) -> RGB8:
         assert seed is not None
         place, parts = self._ready()
         height, width = image.shape[:2]
-        request, tiles = _request(self.options), self._tiles(height, width)
+        request, tiles = _request(self.options), self.tiles(height, width)
         done, total = 0, request.steps * len(tiles)
 
         def pass_done() -> None:

@@ -190,7 +190,7 @@ class RunPlan:
                 "crop": CROP_RULE,
                 "runtime": row.runtime,
                 "precision": row.precision,
-                "tiling": [tiling.tile_px, tiling.overlap_px, tiling.strict, *(["even"] if tiling.even else [])] if tiling else None,
+                "tiling": [tiling.tile_px, tiling.overlap_px, *tiling.manner] if tiling else None,
                 "repeats": self.repeats,
             }
         )
