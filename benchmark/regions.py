@@ -8,8 +8,8 @@ SIDE_PX: dict[Mode, int] = {"restore": 512, "as-is": 256}
 
 
 def needs_region(width: int, height: int, mode: Mode) -> bool:
-    """Whether a picture is larger than a region in one direction at least."""
-    return max(width, height) > SIDE_PX[mode]
+    """Whether a picture has more pixels than a region; another one is compared whole, however long it is."""
+    return width * height > SIDE_PX[mode] ** 2
 
 
 def region_at(center_x: float, center_y: float, width: int, height: int, mode: Mode) -> Region:

@@ -175,6 +175,23 @@ def test_times_are_of_typical_calls_and_rank_only_where_nothing_disturbed_them(s
     assert [entry.times and entry.times.exclusive for entry in entries.values()] == [False, True, True, False]
 
 
+def test_times_leave_out_disturbed_pictures_and_say_so(store: Store, folder: Path) -> None:
+    save(store, plan_for(folder), contended=lambda row, index: row.upscaler == "lanczos" and index == 3)
+    ranking = only(leaderboard(store))
+    assert {name: entry.times and entry.times.disturbed for name, entry in ranking.items()} == {
+        "bicubic": 0,
+        "bilinear": 0,
+        "lanczos": 1,
+        "nearest": 0,
+    }
+    lanczos = ranking["lanczos"].times
+    assert lanczos is not None
+    # Of 0.2 and 0.3 s: the fourth picture's call took 0.4 s.
+    assert (lanczos.p50_s, lanczos.exclusive) == (pytest.approx(0.25), True)
+    (sentence,) = [each for each in written.notes(leaderboard(store)[0]) if "disturbed" in each]
+    assert sentence.endswith("by other programs: Lanczos 1.")
+
+
 def test_times_of_different_machines_have_ranks_of_their_own(store: Store, folder: Path) -> None:
     save(store, plan_for(folder, "bicubic"), name="here", warm_p50_s=0.5, repeats=1)
     save(store, plan_for(folder, "lanczos"), name="there", facts={**FACTS, "cores": 64}, warm_p50_s=0.1, repeats=1)

@@ -51,8 +51,8 @@ def test_a_region_lies_around_its_point_and_inside_the_picture(
 
 
 def test_only_pictures_larger_than_a_region_have_one() -> None:
-    assert [needs_region(*size, "restore") for size in ((512, 512), (513, 10), (10, 513))] == [False, True, True]
-    assert [needs_region(*size, "as-is") for size in ((256, 256), (257, 10))] == [False, True]
+    assert [needs_region(*size, "restore") for size in ((512, 512), (517, 389), (513, 512), (512, 513))] == [False, False, True, True]
+    assert [needs_region(*size, "as-is") for size in ((256, 256), (65, 1000), (257, 256), (66, 1000))] == [False, False, True, True]
     assert region_at(0.5, 0.5, 1000, 1000, "as-is").width == 256
 
 

@@ -202,7 +202,7 @@ def test_repeats_are_exactly_as_asked_and_none_means_half_a_second_or_twenty(eng
 
 def test_tiles_are_reported_and_give_the_same_pixels(engine: LocalEngine) -> None:
     plan = Plan(scale=2, upscaler_ids=["fake-tiled"], mode="as-is", options={"fake-tiled": {"sleep": 0.15}}, repeats=0)
-    source = noise(40, 20)
+    source = noise(60, 30)
     job_id = engine.submit(plan, png(source), name="a.png", user="a")
     seen = set()
     while engine.load(job_id).active:
@@ -212,7 +212,8 @@ def test_tiles_are_reported_and_give_the_same_pixels(engine: LocalEngine) -> Non
         time.sleep(0.02)
     job = engine.load(job_id)
     assert len(seen) > 3
-    assert {total for _, total in seen} <= {0, 8}
+    # Two rows of six: 17x14 px read by the largest, of 16x16 that it may.
+    assert {total for _, total in seen} <= {0, 12}
     assert job.rows[0].tile == 16
     assert job.rows[0].scores is None
     stored = np.asarray(Image.open(directory(engine, job) / str(job.rows[0].output_path)))

@@ -131,8 +131,8 @@ def pareto(entries: Sequence[Entry]) -> str | None:
             alt.Tooltip("label:N", title="Runtime"),
         ],
     )
-    names = base.mark_text(align="left", dx=9, dy=-7, color="#888").encode(x=x, y=y, text="upscaler:N")
-    line = alt.Chart(alt.Data(values=front)).mark_line(strokeDash=[4, 4], color="#888", opacity=0.7).encode(x=x, y=y)
+    names = base.mark_text(align="left", dx=9, dy=-7, color="#777").encode(x=x, y=y, text="upscaler:N")
+    line = alt.Chart(alt.Data(values=front)).mark_line(strokeDash=[4, 4], color="#777", opacity=0.7).encode(x=x, y=y)
     chart = (line + dots.add_params(pick) + names).properties(height=CHART_HEIGHT_PX)
     event = cast("dict[str, Any]", st.altair_chart(chart, on_select="rerun", selection_mode=PICK, key="pareto", width="stretch"))
     chosen = event.get("selection", {}).get(PICK) or []

@@ -98,6 +98,9 @@ def notes(ranking: Ranking) -> list[str]:
         said.append("* Times beside other workers or programs; they do not compare with those of a model alone.")
     if any(entry.times and not entry.times.warm for entry in ranking.entries):
         said.append("Times are of the one call that each picture had; runs with warm calls measure those too.")
+    disturbed = [f"{entry.name} {entry.times.disturbed}" for entry in ranking.entries if entry.times and entry.times.disturbed]
+    if disturbed:
+        said.append(f"Times leave out the pictures whose calls were disturbed by other programs: {', '.join(disturbed)}.")
     if len({entry.aim for entry in ranking.entries}) > 1:
         said.append("Ranks are within an aim: vivid models score lower by design.")
     if any(entry.verified_weights is False for entry in ranking.entries):

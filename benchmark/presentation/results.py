@@ -142,8 +142,10 @@ def status_line(job: Comparison, ahead: int) -> str:
         return f"{done} of {len(job.rows)} done{about}."
     if job.state in ("cancelled", "failed"):
         return job.reason or "Stopped."
-    failed = sum(row.status != "ok" for row in job.rows)
-    return f"Measured on {_machine(job)}." + (f" {failed} of {len(job.rows)} failed." if failed else "")
+    stopped = sum(row.status == "cancelled" for row in job.rows)
+    failed = sum(row.status != "ok" for row in job.rows) - stopped
+    said = [f"{count} of {len(job.rows)} {what}." for count, what in ((failed, "failed"), (stopped, "were stopped")) if count]
+    return " ".join([f"Measured on {_machine(job)}.", *said])
 
 
 def page_line(job: Comparison, ahead: int) -> str:

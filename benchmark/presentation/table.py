@@ -179,9 +179,8 @@ def _per_picture(row: Row) -> tuple[str, str]:
     if row.warm_p50_s is None:
         return f"{seconds(row.first_s)} (once)", row.timing_note or "The first call; there are no warm ones."
     speed = f", {row.output_mp_per_s:.2f} output MP/s" if row.output_mp_per_s else ""
-    return seconds(
-        row.warm_p50_s
-    ), f"Median of {row.repeats} warm calls; p95 {seconds(row.warm_p95_s)}{speed}. First call {seconds(row.first_s)}."
+    calls = f"Median of {row.repeats} warm call{'s' if row.repeats != 1 else ''}; p95 {seconds(row.warm_p95_s)}{speed}."
+    return seconds(row.warm_p50_s), f"{calls} First call {seconds(row.first_s)}."
 
 
 def _waited(row: Row) -> tuple[str, str]:

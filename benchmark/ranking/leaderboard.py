@@ -42,6 +42,8 @@ class Times:
     """Whether it ran alone: one worker, and no other program that took much of the machine."""
     machine: str
     """Id of processor, cores, GPU and system: times of other machines do not compare."""
+    disturbed: int
+    """How many pictures are left out, because something else ran beside their calls; where they are not the fewer, none is."""
 
 
 @dataclass
@@ -232,7 +234,7 @@ def _times(done: Sequence[ScoredCell], machines: Mapping[str, str]) -> Times | N
     if not values or not places:
         return None
     machine = places.pop() if len(places) == 1 else "several"
-    return Times(median(values), percentile(values, 0.95), bool(warm), exclusive and machine != "several", machine)
+    return Times(median(values), percentile(values, 0.95), bool(warm), exclusive and machine != "several", machine, len(done) - len(timed))
 
 
 def _ranked(entries: list[Entry]) -> list[Entry]:

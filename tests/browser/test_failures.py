@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def view(site: Site, visitor: Visit, tmp_path_factory: pytest.TempPathFactory) -> ComparePage:
     """A page with a comparison of which three parts failed, each for a reason of its own."""
     picture = tmp_path_factory.mktemp("pictures") / "small.png"
-    picture.write_bytes(png(noise(640, 700)))
+    picture.write_bytes(png(noise(1280, 1400)))
     page = visitor(site)
     page.upload(picture)
     page.segment("x2")
