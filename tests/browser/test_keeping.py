@@ -74,6 +74,8 @@ def test_pinning_is_stored_and_undone_and_a_pinned_one_is_deleted_after_a_questi
     assert site.job("pinned__________")["pinned"]
     other = visitor(site, "/?job=pinned__________")
     expect(other.page.get_by_role("button", name="Unpin", exact=True)).to_be_visible()
+    # A picture that is asked for when it is deleted is an error in the other tab's console.
+    other.wait_for_pictures("pinned__________")
 
     settle(page)
     page.get_by_role("button", name="Delete this comparison").click()
