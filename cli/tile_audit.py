@@ -35,8 +35,8 @@ def tile_audit(
     source = read_file(image)
     picture = decode(source, name=image.name)
     check_output_size(picture.width, picture.height, scale)
-    tiling = spec.with_tile(scale, tile).cut(scale) or own
-    tiles = upscalers.create(upscaler, scale, tile_px=tile).tiles(picture.height, picture.width)
+    cutting = upscalers.create(upscaler, scale, tile_px=tile)
+    tiling, tiles = cutting.tiling() or own, cutting.tiles(picture.height, picture.width)
     if len(tiles) == 1:
         size = f"{picture.width}x{picture.height}"
         raise UsageError(f"{image.name} ({size}) fits into one tile of {tiling.tile_px}: choose a smaller --tile.")

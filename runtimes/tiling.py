@@ -134,18 +134,19 @@ def _thrifty_grid(height: int, width: int, tiling: Tiling) -> tuple[int, int]:
     Two halves of a picture that is a little too large share one overlap, where four quarters share four.
     """
     overlap, limit = tiling.overlap_px, tiling.tile_px**2
-    rows, columns = _square_grid(height, width, tiling)
-    fewest = (height + 2 * overlap * (rows - 1)) * (width + 2 * overlap * (columns - 1))
-    # With tiles of four overlaps and more the best cut is always among these.
-    for some_rows in range(1, 2 * rows + 1):
-        longest = limit // _longest_span(height, some_rows, overlap)
-        some_columns = next((count for count in range(1, 2 * columns + 1) if _longest_span(width, count, overlap) <= longest), None)
-        if some_columns is None:
-            continue
-        read = (height + 2 * overlap * (some_rows - 1)) * (width + 2 * overlap * (some_columns - 1))
-        if read < fewest:
-            rows, columns, fewest = some_rows, some_columns, read
-    return rows, columns
+
+    def read(grid: tuple[int, int]) -> int:
+        return (height + 2 * overlap * (grid[0] - 1)) * (width + 2 * overlap * (grid[1] - 1))
+
+    squares = _square_grid(height, width, tiling)
+    grids = [squares]
+    # A wider search finds nothing better unless cores are narrower than their overlap.
+    for rows in range(1, 2 * squares[0] + 1):
+        longest = limit // _longest_span(height, rows, overlap)
+        columns = next((count for count in range(1, 2 * squares[1] + 1) if _longest_span(width, count, overlap) <= longest), None)
+        if columns is not None:
+            grids.append((rows, columns))
+    return min(grids, key=read)
 
 
 def _longest_span(length: int, count: int, overlap: int) -> int:
